@@ -1,0 +1,139 @@
+use super::*;
+use proptest::prelude::*;
+
+const START: i64 = 50 * SECOND_NS;
+/// The sender's wall clock, far from ours.
+const NTP_START: i64 = 1_700_000_000 * SECOND_NS;
+
+fn at(ms: i64) -> Mono {
+    Mono(START + ms * MILLI_NS)
+}
+
+/// RTP time of a clock with this rate and start, `ms` after the beginning.
+fn rtp(start: u64, rate: u32, ms: i64) -> u64 {
+    start + (ms as u64 * u64::from(rate)) / 1000
+}
+
+#[test]
+fn without_reports_media_lies_where_the_fastest_packets_arrived() {
+    let mut clock = TrackClock::new(48_000, Pace::Sound);
+    let user = UserClock::default();
+    for i in 0..50 {
+        let jitter = (i * 7919) % 60;
+        clock.handle_packet(rtp(123_456, 48_000, i * 20), at(i * 20 + 5 + jitter));
+    }
+    let placed = clock.place(&user, rtp(123_456, 48_000, 1000));
+    assert!((placed.since(at(1005))).abs() < 3 * MILLI_NS, "{}", placed.since(at(1005)));
+}
+
+#[test]
+fn steady_timestamps_stay_exact() {
+    let mut clock = TrackClock::new(90_000, Pace::Picture);
+    let user = UserClock::default();
+    let mut last: Option<Mono> = None;
+    for i in 0..300i64 {
+        clock.handle_packet(7_000 + 3000 * i as u64, at(i * 1000 / 30 + (i * 31) % 4));
+        let placed = clock.place(&user, 7_000 + 3000 * i as u64);
+        if let Some(last) = last {
+            assert!((placed.since(last) - 33_333_333).abs() <= 1);
+        }
+        last = Some(placed);
+    }
+}
+
+#[test]
+fn reports_bring_picture_to_sound_and_leave_the_sound_alone() {
+    let mut user = UserClock::default();
+    let mut audio = TrackClock::new(48_000, Pace::Sound);
+    let mut video = TrackClock::new(90_000, Pace::Picture);
+    let mut first_audio_error = None;
+    for i in 0..3000i64 {
+        let ms = i * 10;
+        // Pictures leave the sender 40 ms after capture, sound 5 ms after.
+        audio.handle_packet(rtp(9, 48_000, ms), at(ms + 5));
+        video.handle_packet(rtp(1 << 30, 90_000, ms), at(ms + 40));
+        if ms == 1000 {
+            video.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS), rtp(1 << 30, 90_000, ms), at(ms + 2));
+        }
+        if ms == 2000 {
+            audio.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS), rtp(9, 48_000, ms), at(ms + 2));
+        }
+        let a = audio.place(&user, rtp(9, 48_000, ms)).since(at(ms));
+        let v = video.place(&user, rtp(1 << 30, 90_000, ms)).since(at(ms));
+        let first = *first_audio_error.get_or_insert(a);
+        assert!((a - first).abs() <= DEAD_BAND_NS, "audio moved by {} ns at {ms} ms", a - first);
+        if ms > 3000 {
+            assert!((a - v).abs() <= DEAD_BAND_NS + SETTLED_NS, "offset {} at {ms} ms", a - v);
+        }
+    }
+}
+
+#[test]
+fn drift_of_the_rtp_clock_is_followed() {
+    let mut user = UserClock::default();
+    let mut clock = TrackClock::new(48_000, Pace::Sound);
+    // 100 ppm fast: after an hour 360 ms.
+    let drifted = |ms: i64| 77 + ((ms as f64) * 48.0 * 1.0001) as u64;
+    for i in 0..180_000i64 {
+        let ms = i * 20;
+        clock.handle_packet(drifted(ms), at(ms + 10));
+        if ms % 5000 == 0 {
+            clock.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS), drifted(ms), at(ms + 10));
+        }
+        let error = clock.place(&user, drifted(ms)).since(at(ms + 10));
+        assert!(error.abs() < 8 * MILLI_NS, "error {error} at {ms} ms");
+    }
+}
+
+#[test]
+fn a_restarted_rtp_clock_neither_inflates_nor_shortens_the_file() {
+    let mut user = UserClock::default();
+    let mut clock = TrackClock::new(90_000, Pace::Picture);
+    for i in 0..600i64 {
+        let ms = i * 33;
+        let start = if i < 300 { 5_000 } else { 3_000_000_000 };
+        let restarted = clock.handle_packet(rtp(start, 90_000, ms), at(ms + 10));
+        assert_eq!(restarted, i == 300);
+        if i == 20 {
+            clock.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS), rtp(start, 90_000, ms), at(ms + 10));
+        }
+        let placed = clock.place(&user, rtp(start, 90_000, ms));
+        assert!(placed.since(at(ms + 10)).abs() < 5 * MILLI_NS);
+    }
+    assert_eq!(clock.restarts(), 1);
+}
+
+#[test]
+fn a_wall_clock_that_was_set_does_not_move_the_media() {
+    let mut user = UserClock::default();
+    let mut clock = TrackClock::new(48_000, Pace::Sound);
+    for i in 0..1000i64 {
+        let ms = i * 20;
+        clock.handle_packet(rtp(1, 48_000, ms), at(ms + 3));
+        if i % 50 == 0 {
+            let set = if i >= 500 { 3600 * SECOND_NS } else { 0 };
+            clock.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS + set), rtp(1, 48_000, ms), at(ms + 3));
+        }
+        let placed = clock.place(&user, rtp(1, 48_000, ms));
+        assert!(placed.since(at(ms + 3)).abs() < DEAD_BAND_NS, "{} at {ms}", placed.since(at(ms + 3)));
+    }
+}
+
+proptest! {
+    /// Whatever arrives, placing never panics and stays within the limits of the arrival it belongs to.
+    #[test]
+    fn places_stay_near_the_arrival(steps in proptest::collection::vec((any::<u32>(), 0i64..10_000, any::<bool>(), any::<i64>()), 1..200)) {
+        let mut user = UserClock::default();
+        let mut clock = TrackClock::new(90_000, Pace::Picture);
+        let mut now = 0;
+        for (rtp_time, step, report, ntp) in steps {
+            now += step;
+            let rtp_time = u64::from(rtp_time) << 4;
+            if report {
+                clock.handle_report(&mut user, Wall(ntp / 4), rtp_time, at(now));
+            }
+            clock.handle_packet(rtp_time, at(now));
+            clock.place(&user, rtp_time);
+        }
+    }
+}
