@@ -1,0 +1,8 @@
+//! The LiveKit room protocol on WebRTC: access tokens, signalling messages, batched UDP, the embedded room server
+//! and the room client. Nothing of recording (tasks, takes, files) belongs here.
+
+pub mod client;
+pub mod proto;
+pub mod rooms;
+pub mod token;
+pub mod udp;
