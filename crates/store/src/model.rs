@@ -1,0 +1,226 @@
+//! The rows. Times are Unix milliseconds, paths are relative with `/`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{FileState, TaskState};
+
+/// How many remarks a task keeps.
+pub const MAX_NOTES: usize = 64;
+
+/// The row of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub i64);
+
+/// The row of a file. Ids grow; 0 is below all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub i64);
+
+/// What the caller of the OpenAPI names a task by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskKey {
+    pub app_id: String,
+    pub room_id: String,
+    /// The `TaskId` of the request.
+    pub task_id: String,
+}
+
+/// A task to be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    pub key: TaskKey,
+    /// The `Version` of the request, such as `2023-11-01`.
+    pub api_version: String,
+    pub business_id: Option<String>,
+    /// The request as it was checked.
+    pub request: Value,
+    /// Name of the room server in the configuration.
+    pub room_server: String,
+    pub created_ms: i64,
+}
+
+/// A stored task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    pub id: TaskId,
+    pub key: TaskKey,
+    /// 1 for the first start of the key, 2 for the second, ...
+    pub generation: u32,
+    pub api_version: String,
+    pub business_id: Option<String>,
+    pub room_server: String,
+    pub request: Value,
+    pub state: TaskState,
+    /// When the start was accepted.
+    pub created_ms: i64,
+    /// When the recorder was in the room.
+    pub started_ms: Option<i64>,
+    /// When recording was stopped.
+    pub ended_ms: Option<i64>,
+    /// As `StopReason` of the OpenAPI.
+    pub stop_reason: Option<String>,
+    /// Why it failed, for people.
+    pub error: Option<String>,
+    /// The worker that owns it.
+    pub worker: Option<String>,
+    /// Remarks for people, such as why a picture is missing.
+    pub notes: Vec<String>,
+}
+
+/// Answer of a start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    Started(Task),
+    AlreadyRunning(Task),
+}
+
+/// Answer of a stop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// It ran; now it is stopping.
+    Stopping(Task),
+    /// The newest task of the key was stopped before and has not ended yet.
+    AlreadyStopping(Task),
+    /// No such task, or it has ended.
+    NotRunning,
+}
+
+/// A task with its files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    pub task: Task,
+    pub files: Vec<File>,
+}
+
+/// Which stream of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamKind {
+    /// Camera and microphone, `StreamType` 0.
+    Camera,
+    /// Screen and its sound, `StreamType` 1.
+    Screen,
+}
+
+impl StreamKind {
+    /// The name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Camera => "camera",
+            Self::Screen => "screen",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Camera, Self::Screen].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One stream of a task: what becomes a sequence of files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Take {
+    pub user_id: String,
+    pub stream: StreamKind,
+}
+
+/// A file to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    pub task: TaskId,
+    pub take: Take,
+    /// 0 for the first file of the take.
+    pub seq: u32,
+    pub vid: Vid,
+    /// Relative to the spool.
+    pub spool_path: String,
+    /// Unix time of the file's first moment.
+    pub started_ms: i64,
+}
+
+/// What is known of a complete file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    pub duration_ms: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Such as `h264`; none without picture.
+    pub video_codec: Option<String>,
+    /// Such as `aac`, `opus`; none without sound.
+    pub audio_codec: Option<String>,
+    /// Pixels; none without picture.
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    /// Lower-case hex, when it was computed.
+    pub sha256: Option<String>,
+}
+
+/// A stored file. Finished, it is an item of the library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    pub id: FileId,
+    pub task: TaskId,
+    pub take: Take,
+    pub seq: u32,
+    pub vid: Vid,
+    pub state: FileState,
+    /// Relative to the spool. Still told when the file has left it.
+    pub spool_path: String,
+    pub started_ms: i64,
+    /// Relative to the library, from `Finished` on.
+    pub library_path: Option<String>,
+    /// From `Finished` on.
+    pub facts: Option<FileFacts>,
+}
+
+/// The name of a file towards callers: opaque, 32 characters, starts with `v0`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vid(String);
+
+impl Vid {
+    /// Length in characters.
+    pub const LEN: usize = 32;
+
+    /// Makes one from random bytes.
+    pub fn from_random(random: [u8; 15]) -> Self {
+        let digits = random.iter().map(|byte| format!("{byte:02x}"));
+        Self(["v0".to_owned()].into_iter().chain(digits).collect())
+    }
+
+    /// Reads one; none if the text cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() == Self::LEN && text.starts_with("v0") && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Vid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for TaskKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.app_id, self.room_id, self.task_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vid_is_32_characters_and_reads_back() {
+        let vid = Vid::from_random([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xaa, 0xbb, 0xcc, 0xdd, 0xff]);
+        assert_eq!(vid.as_str(), "v000010203040506070809aabbccddff");
+        assert_eq!(Vid::parse(vid.as_str()), Some(vid));
+        assert_eq!(Vid::parse("v0"), None);
+        assert_eq!(Vid::parse("v1000102030405060708090abbccddff"), None);
+        assert_eq!(Vid::parse("v0../../../../../../../../etc/pas"), None);
+    }
+}
