@@ -1,0 +1,4 @@
+//! (see ARCHITECTURE.md)
+
+pub mod bitstream;
+pub mod packet;
