@@ -1,0 +1,7 @@
+//! (see ARCHITECTURE.md)
+pub mod error;
+pub mod ids;
+pub mod request;
+pub mod select;
+pub mod sync;
+pub mod time;
