@@ -1,0 +1,1 @@
+//! Reads a media file with libavformat.

@@ -1,0 +1,27 @@
+//! Safe wrappers of FFmpeg: Opus, AAC, video encoders and decoders, and a reader of media files. The only crate with
+//! `unsafe`; it decides nothing. Every block of `unsafe` says why it is sound.
+
+pub mod aac;
+pub mod black;
+mod ff;
+pub mod file;
+mod log;
+pub mod opus;
+pub mod video;
+
+/// Why a call into FFmpeg failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The FFmpeg on this machine was built without this encoder or decoder.
+    #[error("this FFmpeg has no {0}")]
+    Missing(&'static str),
+    /// An argument that no codec could accept; the text says which.
+    #[error("{0}")]
+    Argument(String),
+    /// What FFmpeg answered, and to which call.
+    #[error("{call}: {source}")]
+    Ffmpeg { call: &'static str, source: ffmpeg_next::Error },
+}
+
+/// `Result` of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
