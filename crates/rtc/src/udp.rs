@@ -47,8 +47,6 @@ pub struct BatchSocket {
     local: SocketAddr,
     receive_buffer: usize,
     inbox: Box<[u8]>,
-    outbox: Vec<u8>,
-    queue: Vec<(SocketAddr, Range<usize>)>,
     stats: SocketStats,
 }
 
@@ -67,8 +65,6 @@ impl BatchSocket {
             receive_buffer: getsockopt(&socket, sockopt::RcvBuf)?,
             socket,
             inbox: vec![0; BATCH * MAX_DATAGRAM].into_boxed_slice(),
-            outbox: Vec::new(),
-            queue: Vec::new(),
             stats: SocketStats::default(),
         })
     }
@@ -117,25 +113,14 @@ impl BatchSocket {
         Ok(count)
     }
 
-    /// Queues one datagram for the next [`flush`](Self::flush). Dropped when [`SEND_QUEUE`] wait already.
-    pub fn queue_send(&mut self, dst: SocketAddr, bytes: &[u8]) {
-        if self.queue.len() >= SEND_QUEUE {
-            self.stats.send_drops += 1;
-            return;
-        }
-        let start = self.outbox.len();
-        self.outbox.extend_from_slice(bytes);
-        self.queue.push((dst, start..self.outbox.len()));
-    }
-
     /// Sends what is queued, in batches. What the kernel does not take now stays queued; a datagram it refuses is
     /// dropped and counted.
-    pub fn flush(&mut self) {
+    pub fn send(&mut self, queue: &mut SendQueue) {
         let fd = self.socket.as_raw_fd();
         let mut done = 0;
-        while done < self.queue.len() {
-            let end = self.queue.len().min(done + BATCH);
-            match send_batch(fd, &self.outbox, &self.queue[done..end]) {
+        while done < queue.datagrams.len() {
+            let end = queue.datagrams.len().min(done + BATCH);
+            match send_batch(fd, &queue.bytes, &queue.datagrams[done..end]) {
                 Ok(sent) => {
                     self.stats.sent += sent as u64;
                     done += sent;
@@ -148,16 +133,47 @@ impl BatchSocket {
                 }
             }
         }
-        self.queue.drain(..done);
-        if self.queue.is_empty() {
-            self.outbox.clear();
-        } else if done > 0 {
-            // Rare: the kernel's send buffer is full. Moves the rest to the front, so that the buffer stays bounded.
-            let base = self.queue[0].1.start;
-            self.outbox.drain(..base);
-            for (_, range) in &mut self.queue {
-                *range = range.start - base..range.end - base;
-            }
+        self.stats.send_drops += std::mem::take(&mut queue.dropped);
+        queue.remove(done);
+    }
+}
+
+/// Datagrams to send with [`BatchSocket::send`]: apart from the socket, so that what arrives in a
+/// [`recv_batch`](BatchSocket::recv_batch) can be answered at once.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    bytes: Vec<u8>,
+    datagrams: Vec<(SocketAddr, Range<usize>)>,
+    dropped: u64,
+}
+
+impl SendQueue {
+    /// Appends a copy of `bytes`. Dropped (and counted by the next `send`) when [`SEND_QUEUE`] datagrams wait already.
+    pub fn push(&mut self, dst: SocketAddr, bytes: &[u8]) {
+        if self.datagrams.len() >= SEND_QUEUE {
+            self.dropped += 1;
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.datagrams.push((dst, start..self.bytes.len()));
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    fn remove(&mut self, done: usize) {
+        self.datagrams.drain(..done);
+        let Some(base) = self.datagrams.first().map(|(_, range)| range.start) else {
+            self.bytes.clear();
+            return;
+        };
+        // Rare: the kernel's send buffer is full. The rest moves to the front, so that the buffer stays bounded.
+        self.bytes.drain(..base);
+        for (_, range) in &mut self.datagrams {
+            *range = range.start - base..range.end - base;
         }
     }
 }
@@ -231,10 +247,12 @@ mod tests {
         let mut a = BatchSocket::bind(addr.parse().expect("an address")).expect("binds");
         let mut b = BatchSocket::bind(addr.parse().expect("an address")).expect("binds");
         let before = Instant::now();
+        let mut queue = SendQueue::default();
         for i in 0..150u8 {
-            a.queue_send(b.local_addr(), &vec![i; 100 + usize::from(i)]);
+            queue.push(b.local_addr(), &vec![i; 100 + usize::from(i)]);
         }
-        a.flush();
+        a.send(&mut queue);
+        assert!(queue.is_empty());
         let sent_by = Instant::now();
         // Reads late on purpose: the time of reading must not leak into the receive times.
         std::thread::sleep(Duration::from_millis(30));
@@ -266,14 +284,15 @@ mod tests {
         let mut a = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
         let mut b = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
         setsockopt(&b, sockopt::RcvBuf, &4096).expect("a small buffer");
+        let mut queue = SendQueue::default();
         for _ in 0..100 {
-            a.queue_send(b.local_addr(), &[7; 1200]);
+            queue.push(b.local_addr(), &[7; 1200]);
         }
-        a.flush();
+        a.send(&mut queue);
         let mut kept = 0;
         while b.recv_batch(|_, _, _| kept += 1).expect("reads") > 0 {}
-        a.queue_send(b.local_addr(), &[8; 10]);
-        a.flush();
+        queue.push(b.local_addr(), &[8; 10]);
+        a.send(&mut queue);
         b.recv_batch(|_, _, _| {}).expect("reads");
         assert!(kept < 100);
         assert_eq!(b.stats().kernel_drops, 100 - kept);
@@ -283,9 +302,10 @@ mod tests {
     fn a_refused_datagram_does_not_block_the_rest() {
         let mut a = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
         let mut b = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
-        a.queue_send("[::1]:9".parse().expect("an address"), b"wrong family");
-        a.queue_send(b.local_addr(), b"right");
-        a.flush();
+        let mut queue = SendQueue::default();
+        queue.push("[::1]:9".parse().expect("an address"), b"wrong family");
+        queue.push(b.local_addr(), b"right");
+        a.send(&mut queue);
         let mut got = Vec::new();
         b.recv_batch(|_, _, bytes| got.push(bytes.to_vec())).expect("reads");
         assert_eq!(got, vec![b"right".to_vec()]);
@@ -295,9 +315,11 @@ mod tests {
     #[test]
     fn the_send_queue_is_bounded() {
         let mut a = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
+        let mut queue = SendQueue::default();
         for _ in 0..SEND_QUEUE + 5 {
-            a.queue_send(a.local_addr(), b"x");
+            queue.push(a.local_addr(), b"x");
         }
+        a.send(&mut queue);
         assert_eq!(a.stats().send_drops, 5);
     }
 
