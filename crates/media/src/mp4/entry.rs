@@ -1,0 +1,160 @@
+//! Sample entries: what a decoder must know of the samples that name them.
+
+use std::num::NonZeroU16;
+
+use shiguredo_mp4::{
+    FixedPointNumber, Uint,
+    bitstream::h264::{H264SampleEntryConfig, LengthSize, build_avc1_box},
+    boxes::{self, AudioSampleEntryFields, DopsBox, EsdsBox, Mp4aBox, OpusBox},
+    descriptors::{DecoderConfigDescriptor, DecoderSpecificInfo, EsDescriptor, SlConfigDescriptor},
+};
+
+use super::{Error, MAX_TIME, Result};
+
+/// Picture or sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Video,
+    Audio,
+}
+
+/// The codecs that are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    H264,
+    Aac,
+    Opus,
+}
+
+/// One entry of a track's sample description. Equal entries are one entry in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleEntry {
+    codec: Codec,
+    pub(super) raw: boxes::SampleEntry,
+}
+
+impl SampleEntry {
+    /// H.264 with NAL units behind 4-byte lengths; `sps` and `pps` are NAL units without start codes, and every
+    /// key-frame sample must carry them in band as well. Width and height are those of the first `sps`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when either list is empty or the first `sps` cannot be read.
+    pub fn h264(sps: &[Vec<u8>], pps: &[Vec<u8>]) -> Result<Self> {
+        let config = H264SampleEntryConfig { length_size: LengthSize::FourBytes };
+        let raw = build_avc1_box(sps, pps, &config).map_err(|e| Error::Invalid(format!("H.264 entry: {e}")))?;
+        Self::from_box(boxes::SampleEntry::Avc1(raw))
+    }
+
+    /// AAC-LC at 48 kHz: `config` is the AudioSpecificConfig, samples are raw frames without ADTS headers.
+    pub fn aac(channels: u8, config: &[u8]) -> Self {
+        let info = DecoderSpecificInfo { payload: config.to_vec() };
+        let es = EsDescriptor {
+            es_id: EsDescriptor::MIN_ES_ID,
+            stream_priority: EsDescriptor::LOWEST_STREAM_PRIORITY,
+            depends_on_es_id: None,
+            url_string: None,
+            ocr_es_id: None,
+            dec_config_descr: DecoderConfigDescriptor {
+                object_type_indication: DecoderConfigDescriptor::OBJECT_TYPE_INDICATION_AUDIO_ISO_IEC_14496_3,
+                stream_type: DecoderConfigDescriptor::STREAM_TYPE_AUDIO,
+                up_stream: DecoderConfigDescriptor::UP_STREAM_FALSE,
+                buffer_size_db: Uint::new(0),
+                max_bitrate: 0,
+                avg_bitrate: 0,
+                dec_specific_info: Some(info),
+            },
+            sl_config_descr: SlConfigDescriptor,
+        };
+        let raw = Mp4aBox { audio: audio(channels), esds_box: EsdsBox { es }, unknown_boxes: Vec::new() };
+        Self { codec: Codec::Aac, raw: boxes::SampleEntry::Mp4a(raw) }
+    }
+
+    /// Opus: `pre_skip` samples (48 kHz) at the beginning of the track are not played.
+    pub fn opus(channels: u8, pre_skip: u16) -> Self {
+        let dops_box =
+            DopsBox { output_channel_count: channels, pre_skip, input_sample_rate: SAMPLE_RATE, output_gain: 0 };
+        let raw = OpusBox { audio: audio(channels), dops_box, unknown_boxes: Vec::new() };
+        Self { codec: Codec::Opus, raw: boxes::SampleEntry::Opus(raw) }
+    }
+
+    /// The latest end of a sample of a track with this entry.
+    pub(super) fn max_ticks(&self) -> u64 {
+        MAX_TIME.as_secs() * u64::from(self.timescale())
+    }
+
+    pub(super) fn from_box(raw: boxes::SampleEntry) -> Result<Self> {
+        let codec = match &raw {
+            boxes::SampleEntry::Avc1(_) => Codec::H264,
+            boxes::SampleEntry::Mp4a(_) => Codec::Aac,
+            boxes::SampleEntry::Opus(_) => Codec::Opus,
+            _ => return Err(Error::Corrupt("unknown sample entry".into())),
+        };
+        Ok(Self { codec, raw })
+    }
+
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.codec {
+            Codec::H264 => Kind::Video,
+            Codec::Aac | Codec::Opus => Kind::Audio,
+        }
+    }
+
+    /// Ticks per second of the times of a track with this entry.
+    pub fn timescale(&self) -> u32 {
+        match self.kind() {
+            Kind::Video => 90_000,
+            Kind::Audio => SAMPLE_RATE,
+        }
+    }
+
+    /// Width and height in pixels; zero for sound.
+    pub fn size(&self) -> (u16, u16) {
+        match &self.raw {
+            boxes::SampleEntry::Avc1(avc1) => (avc1.visual.width, avc1.visual.height),
+            _ => (0, 0),
+        }
+    }
+
+    /// Channels of sound; zero for a picture.
+    pub fn channels(&self) -> u8 {
+        match &self.raw {
+            boxes::SampleEntry::Mp4a(mp4a) => u8::try_from(mp4a.audio.channelcount).unwrap_or(u8::MAX),
+            boxes::SampleEntry::Opus(opus) => opus.dops_box.output_channel_count,
+            _ => 0,
+        }
+    }
+
+    /// Ticks at the beginning of a track that a decoder makes but nobody hears: media time 0 is after them, so the
+    /// sample of `dts` is presented at `dts - priming`.
+    pub fn priming(&self) -> u64 {
+        match &self.raw {
+            boxes::SampleEntry::Mp4a(_) => 1024,
+            boxes::SampleEntry::Opus(opus) => opus.dops_box.pre_skip.into(),
+            _ => 0,
+        }
+    }
+
+    /// Ticks of one filler sample: a frame of silence, or 200 ms of black.
+    pub fn filler_duration(&self) -> u32 {
+        match self.codec {
+            Codec::H264 => self.timescale() / 5,
+            Codec::Aac => 1024,
+            Codec::Opus => 960,
+        }
+    }
+}
+
+const SAMPLE_RATE: u32 = 48_000;
+
+fn audio(channels: u8) -> AudioSampleEntryFields {
+    AudioSampleEntryFields {
+        data_reference_index: NonZeroU16::MIN,
+        channelcount: channels.into(),
+        samplesize: AudioSampleEntryFields::DEFAULT_SAMPLESIZE,
+        samplerate: FixedPointNumber::new(48_000, 0),
+    }
+}

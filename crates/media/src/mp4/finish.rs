@@ -1,0 +1,129 @@
+//! From the growing file to an ordinary one, in place, in steps that can each be cut off and taken up again:
+//!
+//! 1. What is behind the last whole fragment is cut off (an earlier attempt's rest, too).
+//! 2. Filler media and the [`Journal`] with the new head are appended, and synced.
+//! 3. Where the new head is larger than [`HEAD`], room for it is inserted in front; where the file system cannot, a copy
+//!    of the file takes its place instead of all that follows.
+//! 4. The new head is written and synced, then the journal is cut off.
+//!
+//! Before step 3 the head still says "growing", and a new attempt begins with step 1. From then until the head is
+//! whole, the journal at the end says what is left to do.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    Error, HEAD, Result, SampleEntry,
+    disk::{Disk, FileDisk},
+    finished::{Finished, Summary},
+    head::{self, Head, State},
+    journal::Journal,
+    plan,
+};
+
+/// Gives the bytes of filler media. Asked only for what is needed, once per file.
+pub trait Filler {
+    /// One black H.264 key frame of this size: its sample entry and the sample, with the parameter sets in band.
+    fn black(&self, width: u16, height: u16) -> std::result::Result<(SampleEntry, Bytes), FillerError>;
+    /// One silent frame, of [`SampleEntry::filler_duration`], for a track of this entry.
+    fn silence(&self, entry: &SampleEntry) -> std::result::Result<Bytes, FillerError>;
+}
+
+/// Why there is no filler.
+pub type FillerError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a file ends.
+#[derive(Debug, Clone, Default)]
+pub struct FinishOptions {
+    /// Media time up to which filler lengthens all tracks; without effect when media goes on for longer.
+    pub end: Option<Duration>,
+}
+
+/// Finishes the file at `path`; of a file that is finished, only tells what it is. May be repeated after any failure.
+///
+/// # Errors
+/// [`Error::Empty`] when there is no sample in the file.
+pub fn finish(path: &Path, options: &FinishOptions, filler: &dyn Filler) -> Result<Finished> {
+    finish_on(&mut FileDisk::open(path)?, options, filler)
+}
+
+pub(super) fn finish_on(disk: &mut dyn Disk, options: &FinishOptions, filler: &dyn Filler) -> Result<Finished> {
+    let summary = match stage(disk)? {
+        Stage::Finished(summary) => {
+            if disk.len()? > summary.size {
+                disk.truncate(summary.size)?;
+                disk.sync()?;
+            }
+            summary
+        }
+        Stage::Finishing(journal) => carry_out(disk, &journal)?,
+        Stage::Growing { head, .. } => {
+            let (end, plan) = plan::plan(disk, head, options, filler)?;
+            disk.truncate(end)?;
+            disk.write_at(&plan.tail, end)?;
+            disk.sync()?;
+            carry_out(disk, &plan.journal)?
+        }
+    };
+    Ok(summary.finished())
+}
+
+/// How far a file is.
+pub(super) enum Stage {
+    /// `torn`: the head in front is not whole, its twin is.
+    Growing {
+        head: Head,
+        torn: bool,
+    },
+    Finishing(Journal),
+    Finished(Summary),
+}
+
+pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
+    let len = disk.len()?;
+    let mut bytes = vec![0; HEAD.min(len) as usize];
+    let read = disk.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    if let Some(growing) = head::decode_growing(&bytes) {
+        let (head, torn) = growing?;
+        return Ok(Stage::Growing { head, torn });
+    }
+    if let Some(image) = head::image_len(&bytes).filter(|image| *image as u64 <= len) {
+        let mut bytes = vec![0; image];
+        let read = disk.read_at(&mut bytes, 0)?;
+        if let Some(summary) = finished_summary(&bytes[..read]).filter(|summary| summary.size <= len) {
+            return Ok(Stage::Finished(summary));
+        }
+    }
+    match Journal::read(disk)? {
+        Some(journal) => Ok(Stage::Finishing(journal)),
+        None if len < HEAD => Err(Error::Empty),
+        None => Err(Error::Corrupt("neither a head nor a journal".into())),
+    }
+}
+
+fn finished_summary(image: &[u8]) -> Option<Summary> {
+    let sealed = head::open(image, 0).filter(|sealed| sealed.state == State::Finished)?;
+    Summary::decode(sealed.summary)
+}
+
+/// Steps 3 and 4.
+fn carry_out(disk: &mut dyn Disk, journal: &Journal) -> Result<Summary> {
+    let summary = finished_summary(&journal.image).ok_or_else(|| Error::Corrupt("the journal has no head".into()))?;
+    let mut front = journal.image.clone();
+    front.resize((HEAD + journal.shift) as usize, 0);
+    let shifted = disk.len()? > journal.media_end + journal.encoded_len();
+    if journal.shift > 0 && !shifted {
+        if !disk.insert_front(journal.shift)? {
+            disk.replace(&front, HEAD, journal.media_end)?;
+            return Ok(summary);
+        }
+        disk.sync()?;
+    }
+    disk.write_at(&front, 0)?;
+    disk.sync()?;
+    disk.truncate(journal.media_end + journal.shift)?;
+    disk.sync()?;
+    Ok(summary)
+}

@@ -1,0 +1,103 @@
+//! From the samples that were recorded to a track without holes: what is played when, and where filler comes in.
+
+use super::{
+    Kind, SampleEntry,
+    fragment::{ReadRun, SampleInfo},
+};
+
+/// Everything recorded of one track, in order and without overlaps.
+#[derive(Default)]
+pub(super) struct Media {
+    pub runs: Vec<MediaRun>,
+    samples: Vec<SampleInfo>,
+    /// Where the last sample ends, in ticks.
+    pub end: u64,
+}
+
+/// Samples that lie behind each other in the file and follow each other in time.
+pub(super) struct MediaRun {
+    /// Of the first sample, in bytes from the beginning of the file.
+    pub offset: u64,
+    pub entry: u32,
+    dts: u64,
+    end: u64,
+    first: usize,
+    count: usize,
+}
+
+impl Media {
+    /// Adds what was scanned; a run that begins before the end of the one before it is left out.
+    pub fn add(&mut self, run: ReadRun) {
+        if run.dts < self.end {
+            tracing::warn!(track = run.track, dts = run.dts, end = self.end, "overlapping fragment left out");
+            return;
+        }
+        self.end = run.end();
+        let (first, count) = (self.samples.len(), run.samples.len());
+        self.runs.push(MediaRun { offset: run.offset, entry: run.entry, dts: run.dts, end: self.end, first, count });
+        self.samples.extend(run.samples);
+    }
+
+    pub fn samples(&self, run: &MediaRun) -> &[SampleInfo] {
+        &self.samples[run.first..run.first + run.count]
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+}
+
+/// A stretch of a finished track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// The run of this number; its last sample is shown `stretch` ticks longer.
+    Media { run: usize, stretch: u32 },
+    /// As many filler samples, `ticks` long together: each the usual length, but the last takes the rest.
+    Fill { count: u32, ticks: u64 },
+}
+
+/// Time units that ticks of all timescales convert to exactly.
+const UNITS: u128 = 720_000;
+
+/// Where a track that ends at `ticks` ends as heard or seen, in common units.
+pub(super) fn presented_units(entry: &SampleEntry, ticks: u64) -> u128 {
+    u128::from(ticks.saturating_sub(entry.priming())) * UNITS / u128::from(entry.timescale())
+}
+
+/// A length of time in common units, to the nearest.
+pub(super) fn units(time: std::time::Duration) -> u128 {
+    (time.as_nanos() * UNITS + 500_000_000) / 1_000_000_000
+}
+
+/// Lays out a track from its beginning to `end` (common units, as heard or seen). A hole shorter than one filler sample
+/// lengthens the sample before it instead. Sound ends with a whole frame, the nearest to `end`.
+pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128) -> Vec<Piece> {
+    let step = entry.filler_duration();
+    let mut pieces = Vec::with_capacity(media.runs.len());
+    let mut cursor = 0;
+    for (run, of) in media.runs.iter().enumerate() {
+        fill(&mut pieces, of.dts - cursor, step);
+        pieces.push(Piece::Media { run, stretch: 0 });
+        cursor = of.end;
+    }
+    let end = end * u128::from(entry.timescale()) / UNITS + u128::from(entry.priming());
+    let tail = u64::try_from(end).unwrap_or(u64::MAX).saturating_sub(cursor);
+    let step = u64::from(step);
+    match entry.kind() {
+        Kind::Video => fill(&mut pieces, tail, step as u32),
+        Kind::Audio => fill(&mut pieces, (tail + step / 2) / step * step, step as u32),
+    }
+    pieces
+}
+
+fn fill(pieces: &mut Vec<Piece>, hole: u64, step: u32) {
+    match pieces.last_mut() {
+        _ if hole == 0 => {}
+        Some(Piece::Media { stretch, .. }) if hole < step.into() => *stretch += hole as u32,
+        _ => {
+            let count = u32::try_from(hole / u64::from(step)).expect("times are bounded to days");
+            pieces.push(Piece::Fill { count: count.max(1), ticks: hole });
+        }
+    }
+}
