@@ -2,8 +2,10 @@
 
 use std::pin::Pin;
 
+use rules::ids::TaskKey;
+
 use crate::{
-    File, FileFacts, FileId, NewFile, NewTask, Result, Start, Stop, Task, TaskId, TaskKey, TaskStep, Unfinished, Vid,
+    File, FileFacts, FileRow, NewFile, NewTask, Result, Start, Stop, Task, TaskRow, TaskStep, Unfinished, Vid,
 };
 
 /// The future of one call. Boxed by hand so that `dyn Store` is possible.
@@ -20,16 +22,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Reports a step of a task and answers the row as it is afterwards. A step the task has already passed changes
     /// nothing. [`Kind::Conflict`](crate::Kind::Conflict): the step is not possible yet (an end with unfinished files, finishing before a stop).
-    fn advance_task<'a>(&'a self, id: TaskId, step: &'a TaskStep) -> Answer<'a, Task>;
+    fn advance_task<'a>(&'a self, id: TaskRow, step: &'a TaskStep) -> Answer<'a, Task>;
 
     /// Names the worker that owns an unfinished task from now on.
-    fn claim_task<'a>(&'a self, id: TaskId, worker: &'a str) -> Answer<'a, Task>;
+    fn claim_task<'a>(&'a self, id: TaskRow, worker: &'a str) -> Answer<'a, Task>;
 
     /// Adds a remark for people to a task, once per text; beyond [`MAX_NOTES`](crate::MAX_NOTES) nothing is added.
-    fn note_task<'a>(&'a self, id: TaskId, note: &'a str) -> Answer<'a, Task>;
+    fn note_task<'a>(&'a self, id: TaskRow, note: &'a str) -> Answer<'a, Task>;
 
     /// One task by its row; `NotFound` when there is none.
-    fn task(&self, id: TaskId) -> Answer<'_, Task>;
+    fn task(&self, id: TaskRow) -> Answer<'_, Task>;
 
     /// The newest task of a key that was started at or after `since_ms` or still runs.
     fn newest_task<'a>(&'a self, key: &'a TaskKey, since_ms: i64) -> Answer<'a, Option<Task>>;
@@ -37,27 +39,27 @@ pub trait Store: Send + Sync + 'static {
     /// All tasks that have not ended, oldest first, each with all its files: what a restart goes on with.
     fn list_unfinished(&self) -> Answer<'_, Vec<Unfinished>>;
 
-    /// Adds a file to an unfinished task. The same task, take and number again answers the existing row, with its own `Vid`.
+    /// Adds a file to an unfinished task. The same task, stream and number again answers the existing row, with its own `Vid`.
     fn add_file<'a>(&'a self, new: &'a NewFile) -> Answer<'a, File>;
 
     /// Recording of a file has ended; from now on only its index is made. Nothing happens if it is further already.
-    fn close_file(&self, id: FileId) -> Answer<'_, File>;
+    fn close_file(&self, id: FileRow) -> Answer<'_, File>;
 
     /// A file is complete at `library_path`, a relative path with `/`. Repeated with the same path: nothing happens;
     /// with another one, or a path another file has: `Conflict`.
-    fn complete_file<'a>(&'a self, id: FileId, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File>;
+    fn complete_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File>;
 
     /// Removes the row of a file into which no media was ever written. `Conflict` for a finished file.
-    fn discard_file(&self, id: FileId) -> Answer<'_, ()>;
+    fn discard_file(&self, id: FileRow) -> Answer<'_, ()>;
 
-    /// All files of a task, by take and number.
-    fn files_of(&self, task: TaskId) -> Answer<'_, Vec<File>>;
+    /// All files of a task, by stream and number.
+    fn files_of(&self, task: TaskRow) -> Answer<'_, Vec<File>>;
 
     /// One file by its `Vid`.
     fn file_by_vid<'a>(&'a self, vid: &'a Vid) -> Answer<'a, Option<File>>;
 
     /// At most `limit` files with an id above `after`, by id: for going through all of them in pages.
-    fn files_after(&self, after: FileId, limit: u32) -> Answer<'_, Vec<File>>;
+    fn files_after(&self, after: FileRow, limit: u32) -> Answer<'_, Vec<File>>;
 
     /// A value of the installation.
     fn setting<'a>(&'a self, name: &'a str) -> Answer<'a, Option<String>>;

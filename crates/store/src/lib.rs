@@ -18,10 +18,7 @@ mod states;
 
 pub use contract::{Answer, Store};
 pub use error::{Error, Kind, Written};
-pub use model::{
-    File, FileFacts, FileId, MAX_NOTES, NewFile, NewTask, Start, Stop, StreamKind, Take, Task, TaskId, TaskKey,
-    Unfinished, Vid,
-};
+pub use model::{File, FileFacts, FileRow, MAX_NOTES, NewFile, NewTask, Start, Stop, Task, TaskRow, Unfinished, Vid};
 pub use sqlite::Sqlite;
 pub use states::{FileState, TaskState, TaskStep};
 

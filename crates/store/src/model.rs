@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rules::ids::TaskKey;
+use rules::select::StreamId;
 use serde_json::Value;
 
 use crate::{FileState, TaskState};
@@ -11,20 +13,11 @@ pub const MAX_NOTES: usize = 64;
 
 /// The row of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub i64);
+pub struct TaskRow(pub i64);
 
 /// The row of a file. Ids grow; 0 is below all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId(pub i64);
-
-/// What the caller of the OpenAPI names a task by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskKey {
-    pub app_id: String,
-    pub room_id: String,
-    /// The `TaskId` of the request.
-    pub task_id: String,
-}
+pub struct FileRow(pub i64);
 
 /// A task to be started.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +36,7 @@ pub struct NewTask {
 /// A stored task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    pub id: TaskId,
+    pub id: TaskRow,
     pub key: TaskKey,
     /// 1 for the first start of the key, 2 for the second, ...
     pub generation: u32,
@@ -93,42 +86,12 @@ pub struct Unfinished {
     pub files: Vec<File>,
 }
 
-/// Which stream of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StreamKind {
-    /// Camera and microphone, `StreamType` 0.
-    Camera,
-    /// Screen and its sound, `StreamType` 1.
-    Screen,
-}
-
-impl StreamKind {
-    /// The name in the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Camera => "camera",
-            Self::Screen => "screen",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Camera, Self::Screen].into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// One stream of a task: what becomes a sequence of files.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Take {
-    pub user_id: String,
-    pub stream: StreamKind,
-}
-
 /// A file to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFile {
-    pub task: TaskId,
-    pub take: Take,
-    /// 0 for the first file of the take.
+    pub task: TaskRow,
+    pub stream: StreamId,
+    /// 0 for the first file of the stream.
     pub seq: u32,
     pub vid: Vid,
     /// Relative to the spool.
@@ -157,9 +120,9 @@ pub struct FileFacts {
 /// A stored file. Finished, it is an item of the library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    pub id: FileId,
-    pub task: TaskId,
-    pub take: Take,
+    pub id: FileRow,
+    pub task: TaskRow,
+    pub stream: StreamId,
     pub seq: u32,
     pub vid: Vid,
     pub state: FileState,
@@ -201,12 +164,6 @@ impl Vid {
 impl fmt::Display for Vid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for TaskKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.app_id, self.room_id, self.task_id)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Files, and the library they make.
 
+use rules::select::StreamKind;
 use sqlx::SqliteConnection;
 
 use super::{Sqlite, rows, tasks};
-use crate::{Error, File, FileFacts, FileId, FileState, Kind, NewFile, Result, TaskId, Vid};
+use crate::{Error, File, FileFacts, FileRow, FileState, Kind, NewFile, Result, TaskRow, Vid};
 
 impl Sqlite {
     pub(super) async fn add_file(&self, new: &NewFile) -> Result<File> {
@@ -20,8 +21,8 @@ impl Sqlite {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *",
         )
         .bind(new.task.0)
-        .bind(&new.take.user_id)
-        .bind(new.take.stream.name())
+        .bind(&new.stream.user)
+        .bind(kind_name(new.stream.kind))
         .bind(new.seq)
         .bind(new.vid.as_str())
         .bind(FileState::Recording.name())
@@ -33,7 +34,7 @@ impl Sqlite {
         rows::file(&row)
     }
 
-    pub(super) async fn close_file(&self, id: FileId) -> Result<File> {
+    pub(super) async fn close_file(&self, id: FileRow) -> Result<File> {
         let mut tx = self.write().await?;
         let file = by_id(&mut tx, id).await?;
         if file.state >= FileState::Finishing {
@@ -48,7 +49,7 @@ impl Sqlite {
         rows::file(&row)
     }
 
-    pub(super) async fn complete_file(&self, id: FileId, library_path: &str, facts: &FileFacts) -> Result<File> {
+    pub(super) async fn complete_file(&self, id: FileRow, library_path: &str, facts: &FileFacts) -> Result<File> {
         let (duration_ms, size) = (signed(facts.duration_ms)?, signed(facts.size)?);
         let mut tx = self.write().await?;
         let file = by_id(&mut tx, id).await?;
@@ -80,7 +81,7 @@ impl Sqlite {
         rows::file(&row)
     }
 
-    pub(super) async fn discard_file(&self, id: FileId) -> Result<()> {
+    pub(super) async fn discard_file(&self, id: FileRow) -> Result<()> {
         let mut tx = self.write().await?;
         let deleted = sqlx::query("DELETE FROM files WHERE id = ?1 AND state <> ?2")
             .bind(id.0)
@@ -93,7 +94,7 @@ impl Sqlite {
         tx.commit().await.map_err(Error::commit)
     }
 
-    pub(super) async fn files_of(&self, task: TaskId) -> Result<Vec<File>> {
+    pub(super) async fn files_of(&self, task: TaskRow) -> Result<Vec<File>> {
         of_task(&mut *self.pool.acquire().await?, task).await
     }
 
@@ -102,31 +103,31 @@ impl Sqlite {
         query.fetch_optional(&self.pool).await?.as_ref().map(rows::file).transpose()
     }
 
-    pub(super) async fn files_after(&self, after: FileId, limit: u32) -> Result<Vec<File>> {
+    pub(super) async fn files_after(&self, after: FileRow, limit: u32) -> Result<Vec<File>> {
         let query = sqlx::query("SELECT * FROM files WHERE id > ?1 ORDER BY id LIMIT ?2").bind(after.0).bind(limit);
         query.fetch_all(&self.pool).await?.iter().map(rows::file).collect()
     }
 }
 
-/// The files of a task, by take and number.
-pub(super) async fn of_task(connection: &mut SqliteConnection, task: TaskId) -> Result<Vec<File>> {
+/// The files of a task, by stream and number.
+pub(super) async fn of_task(connection: &mut SqliteConnection, task: TaskRow) -> Result<Vec<File>> {
     let query = sqlx::query("SELECT * FROM files WHERE task = ?1 ORDER BY user_id, stream, seq").bind(task.0);
     query.fetch_all(connection).await?.iter().map(rows::file).collect()
 }
 
 /// How many files of a task are not finished.
-pub(super) async fn unfinished(connection: &mut SqliteConnection, task: TaskId) -> Result<u64> {
+pub(super) async fn unfinished(connection: &mut SqliteConnection, task: TaskRow) -> Result<u64> {
     let query = sqlx::query_scalar("SELECT count(*) FROM files WHERE task = ?1 AND state <> 'finished'").bind(task.0);
     let count: i64 = query.fetch_one(connection).await?;
     Ok(count.unsigned_abs())
 }
 
-async fn find(connection: &mut SqliteConnection, id: FileId) -> Result<Option<File>> {
+async fn find(connection: &mut SqliteConnection, id: FileRow) -> Result<Option<File>> {
     let row = sqlx::query("SELECT * FROM files WHERE id = ?1").bind(id.0).fetch_optional(connection).await?;
     row.as_ref().map(rows::file).transpose()
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: FileId) -> Result<File> {
+async fn by_id(connection: &mut SqliteConnection, id: FileRow) -> Result<File> {
     find(connection, id).await?.ok_or_else(|| Error::new(Kind::NotFound, format!("no file {}", id.0)))
 }
 
@@ -134,12 +135,20 @@ async fn by_id(connection: &mut SqliteConnection, id: FileId) -> Result<File> {
 async fn same(connection: &mut SqliteConnection, new: &NewFile) -> Result<Option<File>> {
     let row = sqlx::query("SELECT * FROM files WHERE task = ?1 AND user_id = ?2 AND stream = ?3 AND seq = ?4")
         .bind(new.task.0)
-        .bind(&new.take.user_id)
-        .bind(new.take.stream.name())
+        .bind(&new.stream.user)
+        .bind(kind_name(new.stream.kind))
         .bind(new.seq)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(rows::file).transpose()
+}
+
+/// The name of a kind of stream in the store.
+pub(super) fn kind_name(kind: StreamKind) -> &'static str {
+    match kind {
+        StreamKind::Camera => "camera",
+        StreamKind::Screen => "screen",
+    }
 }
 
 fn signed(number: u64) -> Result<i64> {

@@ -7,10 +7,11 @@ mod tasks;
 use std::path::Path;
 use std::time::Duration;
 
+use rules::ids::TaskKey;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::{
-    Answer, Error, File, FileFacts, FileId, Kind, NewFile, NewTask, Result, Start, Stop, Store, Task, TaskId, TaskKey,
+    Answer, Error, File, FileFacts, FileRow, Kind, NewFile, NewTask, Result, Start, Stop, Store, Task, TaskRow,
     TaskStep, Unfinished, Vid,
 };
 
@@ -90,19 +91,19 @@ impl Store for Sqlite {
         Box::pin(self.stop_task(key, reason, ended_ms))
     }
 
-    fn advance_task<'a>(&'a self, id: TaskId, step: &'a TaskStep) -> Answer<'a, Task> {
+    fn advance_task<'a>(&'a self, id: TaskRow, step: &'a TaskStep) -> Answer<'a, Task> {
         Box::pin(self.advance_task(id, step))
     }
 
-    fn claim_task<'a>(&'a self, id: TaskId, worker: &'a str) -> Answer<'a, Task> {
+    fn claim_task<'a>(&'a self, id: TaskRow, worker: &'a str) -> Answer<'a, Task> {
         Box::pin(self.claim_task(id, worker))
     }
 
-    fn note_task<'a>(&'a self, id: TaskId, note: &'a str) -> Answer<'a, Task> {
+    fn note_task<'a>(&'a self, id: TaskRow, note: &'a str) -> Answer<'a, Task> {
         Box::pin(self.note_task(id, note))
     }
 
-    fn task(&self, id: TaskId) -> Answer<'_, Task> {
+    fn task(&self, id: TaskRow) -> Answer<'_, Task> {
         Box::pin(self.task(id))
     }
 
@@ -118,19 +119,19 @@ impl Store for Sqlite {
         Box::pin(self.add_file(new))
     }
 
-    fn close_file(&self, id: FileId) -> Answer<'_, File> {
+    fn close_file(&self, id: FileRow) -> Answer<'_, File> {
         Box::pin(self.close_file(id))
     }
 
-    fn complete_file<'a>(&'a self, id: FileId, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File> {
+    fn complete_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File> {
         Box::pin(self.complete_file(id, library_path, facts))
     }
 
-    fn discard_file(&self, id: FileId) -> Answer<'_, ()> {
+    fn discard_file(&self, id: FileRow) -> Answer<'_, ()> {
         Box::pin(self.discard_file(id))
     }
 
-    fn files_of(&self, task: TaskId) -> Answer<'_, Vec<File>> {
+    fn files_of(&self, task: TaskRow) -> Answer<'_, Vec<File>> {
         Box::pin(self.files_of(task))
     }
 
@@ -138,7 +139,7 @@ impl Store for Sqlite {
         Box::pin(self.file_by_vid(vid))
     }
 
-    fn files_after(&self, after: FileId, limit: u32) -> Answer<'_, Vec<File>> {
+    fn files_after(&self, after: FileRow, limit: u32) -> Answer<'_, Vec<File>> {
         Box::pin(self.files_after(after, limit))
     }
 

@@ -1,11 +1,12 @@
 //! Rows to values. What does not read back is reported as corrupt, never guessed.
 
+use rules::ids::TaskKey;
+use rules::select::{StreamId, StreamKind};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{
-    Error, File, FileFacts, FileId, FileState, Kind, Result, StreamKind, Take, Task, TaskId, TaskKey, TaskState, Vid,
-};
+use super::files::kind_name;
+use crate::{Error, File, FileFacts, FileRow, FileState, Kind, Result, Task, TaskRow, TaskState, Vid};
 
 fn corrupt(column: &str, row: &SqliteRow) -> Error {
     let id = row.try_get::<i64, _>("id").unwrap_or(-1);
@@ -26,13 +27,17 @@ fn named<T>(row: &SqliteRow, column: &str, read: impl Fn(&str) -> Option<T>) -> 
     read(row.try_get(column)?).ok_or_else(|| corrupt(column, row))
 }
 
+fn kind_named(name: &str) -> Option<StreamKind> {
+    [StreamKind::Camera, StreamKind::Screen].into_iter().find(|kind| kind_name(*kind) == name)
+}
+
 pub(super) fn task(row: &SqliteRow) -> Result<Task> {
     Ok(Task {
-        id: TaskId(row.try_get("id")?),
+        id: TaskRow(row.try_get("id")?),
         key: TaskKey {
-            app_id: row.try_get("app_id")?,
-            room_id: row.try_get("room_id")?,
-            task_id: row.try_get("task_id")?,
+            app_id: named(row, "app_id", |text| text.parse().ok())?,
+            room_id: named(row, "room_id", |text| text.parse().ok())?,
+            task_id: named(row, "task_id", |text| text.parse().ok())?,
         },
         generation: number(row, "generation")?,
         api_version: row.try_get("api_version")?,
@@ -53,9 +58,9 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task> {
 pub(super) fn file(row: &SqliteRow) -> Result<File> {
     let state = named(row, "state", FileState::from_name)?;
     Ok(File {
-        id: FileId(row.try_get("id")?),
-        task: TaskId(row.try_get("task")?),
-        take: Take { user_id: row.try_get("user_id")?, stream: named(row, "stream", StreamKind::from_name)? },
+        id: FileRow(row.try_get("id")?),
+        task: TaskRow(row.try_get("task")?),
+        stream: StreamId { user: row.try_get("user_id")?, kind: named(row, "stream", kind_named)? },
         seq: number(row, "seq")?,
         vid: named(row, "vid", Vid::parse)?,
         state,

@@ -1,11 +1,10 @@
 //! Tasks: start, stop, steps, and what a restart reads.
 
+use rules::ids::TaskKey;
 use sqlx::SqliteConnection;
 
 use super::{Sqlite, files, rows};
-use crate::{
-    Error, Kind, MAX_NOTES, NewTask, Result, Start, Stop, Task, TaskId, TaskKey, TaskState, TaskStep, Unfinished,
-};
+use crate::{Error, Kind, MAX_NOTES, NewTask, Result, Start, Stop, Task, TaskRow, TaskState, TaskStep, Unfinished};
 
 impl Sqlite {
     pub(super) async fn start_task(&self, new: &NewTask) -> Result<Start> {
@@ -21,9 +20,9 @@ impl Sqlite {
                                 state, created_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING *",
         )
-        .bind(&new.key.app_id)
-        .bind(&new.key.room_id)
-        .bind(&new.key.task_id)
+        .bind(new.key.app_id.as_str())
+        .bind(new.key.room_id.as_str())
+        .bind(new.key.task_id.as_str())
         .bind(generation)
         .bind(&new.api_version)
         .bind(&new.business_id)
@@ -52,7 +51,7 @@ impl Sqlite {
         Ok(Stop::Stopping(task))
     }
 
-    pub(super) async fn advance_task(&self, id: TaskId, wanted: &TaskStep) -> Result<Task> {
+    pub(super) async fn advance_task(&self, id: TaskRow, wanted: &TaskStep) -> Result<Task> {
         let mut tx = self.write().await?;
         let task = by_id(&mut tx, id).await?;
         let unfinished = if wanted.state().is_ended() { files::unfinished(&mut tx, id).await? } else { 0 };
@@ -64,7 +63,7 @@ impl Sqlite {
         Ok(task)
     }
 
-    pub(super) async fn claim_task(&self, id: TaskId, worker: &str) -> Result<Task> {
+    pub(super) async fn claim_task(&self, id: TaskRow, worker: &str) -> Result<Task> {
         let mut tx = self.write().await?;
         let task = by_id(&mut tx, id).await?;
         if task.state.is_ended() {
@@ -79,7 +78,7 @@ impl Sqlite {
         rows::task(&row)
     }
 
-    pub(super) async fn note_task(&self, id: TaskId, note: &str) -> Result<Task> {
+    pub(super) async fn note_task(&self, id: TaskRow, note: &str) -> Result<Task> {
         let mut tx = self.write().await?;
         let mut task = by_id(&mut tx, id).await?;
         if task.notes.len() >= MAX_NOTES || task.notes.iter().any(|known| known == note) {
@@ -95,7 +94,7 @@ impl Sqlite {
         Ok(task)
     }
 
-    pub(super) async fn task(&self, id: TaskId) -> Result<Task> {
+    pub(super) async fn task(&self, id: TaskRow) -> Result<Task> {
         by_id(&mut *self.pool.acquire().await?, id).await
     }
 
@@ -121,7 +120,7 @@ impl Sqlite {
 }
 
 /// The task of a row.
-pub(super) async fn by_id(connection: &mut SqliteConnection, id: TaskId) -> Result<Task> {
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: TaskRow) -> Result<Task> {
     let row = sqlx::query("SELECT * FROM tasks WHERE id = ?1").bind(id.0).fetch_optional(connection).await?;
     rows::task(&row.ok_or_else(|| Error::new(Kind::NotFound, format!("no task {}", id.0)))?)
 }
@@ -130,16 +129,16 @@ async fn newest(connection: &mut SqliteConnection, key: &TaskKey) -> Result<Opti
     let row = sqlx::query(
         "SELECT * FROM tasks WHERE app_id = ?1 AND room_id = ?2 AND task_id = ?3 ORDER BY generation DESC LIMIT 1",
     )
-    .bind(&key.app_id)
-    .bind(&key.room_id)
-    .bind(&key.task_id)
+    .bind(key.app_id.as_str())
+    .bind(key.room_id.as_str())
+    .bind(key.task_id.as_str())
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(rows::task).transpose()
 }
 
 /// Writes a step that was found to apply. What an earlier step set is kept.
-async fn step(connection: &mut SqliteConnection, id: TaskId, step: &TaskStep) -> Result<Task> {
+async fn step(connection: &mut SqliteConnection, id: TaskRow, step: &TaskStep) -> Result<Task> {
     let (mut started_ms, mut ended_ms, mut reason, mut error) = (None, None, None, None);
     match step {
         TaskStep::Starting | TaskStep::Finishing | TaskStep::Done => {}
