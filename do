@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# tapedeck's commands. Each installs what it needs and nothing else; `./do help` lists them.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+CACHE=$PWD/.cache
+LIVEKIT_VERSION=v1.11.0
+CARGO_DENY_VERSION=0.20.2
+BUILD_PACKAGES=(build-essential pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
+  libavdevice-dev libswscale-dev libswresample-dev)
+TEST_PACKAGES=(ffmpeg chromium python3-venv gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad gstreamer1.0-libav)
+
+help() {
+  cat <<'TEXT'
+./do run [OPTION...]     build and serve, with embedded defaults; options are those of `tapedeck serve`
+./do demo                record two synthetic users and show their files
+./do test [PYTEST...]    every test; with arguments only the end-to-end tests that they choose
+./do lint                format, clippy, licences and sources of dependencies, rules of the house
+./do bench NAME [ARG...] a benchmark, e.g. single
+TEXT
+}
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf 'do: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Installs those of the named Debian packages that are not installed yet.
+need_packages() {
+  local missing=() package root=()
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  have apt-get || die "install by hand, this is no Debian: ${missing[*]}"
+  if [ "$(id -u)" != 0 ]; then
+    have sudo || die "neither root nor sudo: install ${missing[*]}"
+    root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+need_tool() { have "$1" || die "$1 is missing: $2"; }
+
+need_build() {
+  need_tool cargo "install Rust with rustup"
+  need_packages "${BUILD_PACKAGES[@]}"
+}
+
+# Python and its packages, exactly as tests/e2e/requirements.txt pins them.
+need_venv() {
+  local wanted=tests/e2e/requirements.txt
+  need_tool python3 "install Python 3.11 or newer"
+  cmp -s "$wanted" "$CACHE/venv/requirements.txt" && return
+  say "installing Python packages into .cache/venv"
+  python3 -m venv --clear "$CACHE/venv"
+  "$CACHE/venv/bin/pip" install -q -r "$wanted"
+  cp "$wanted" "$CACHE/venv/requirements.txt"
+}
+
+need_npm() {
+  need_tool npm "install Node.js 18 or newer with npm"
+  cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed && return
+  say "installing npm packages into tests/e2e/node_modules"
+  npm ci --silent --no-audit --no-fund --prefix tests/e2e
+  cp tests/e2e/package-lock.json tests/e2e/node_modules/.installed
+}
+
+# A real LiveKit server as a second room server. The tests that use it are skipped, by name, where Go is missing.
+need_livekit() {
+  local server=$CACHE/bin/livekit-server-$LIVEKIT_VERSION
+  if [ ! -x "$server" ] && have go; then
+    say "building LiveKit server $LIVEKIT_VERSION"
+    mkdir -p "$CACHE/bin"
+    GOBIN=$CACHE/bin go install "github.com/livekit/livekit-server/cmd/server@$LIVEKIT_VERSION"
+    mv "$CACHE/bin/server" "$server"
+  fi
+  [ ! -x "$server" ] || export TAPEDECK_TEST_LIVEKIT=$server
+}
+
+need_cargo_deny() {
+  have cargo-deny && return
+  export PATH=$CACHE/cargo/bin:$PATH
+  have cargo-deny && return
+  say "building cargo-deny $CARGO_DENY_VERSION"
+  # A debug build: it runs for a second, and optimising it takes minutes.
+  cargo install -q cargo-deny --version "$CARGO_DENY_VERSION" --locked --debug --root "$CACHE/cargo" \
+    --target-dir "$CACHE/cargo/target"
+  rm -rf "$CACHE/cargo/target"
+}
+
+run() {
+  need_build
+  cargo build --release -p tapedeck
+  exec target/release/tapedeck serve --dev "$@"
+}
+
+demo() {
+  need_build
+  need_packages ffmpeg python3-venv
+  need_venv
+  cargo build --release -p tapedeck
+  TAPEDECK_BIN=$PWD/target/release/tapedeck "$CACHE/venv/bin/python" tests/e2e/demo.py "$@"
+}
+
+e2e() {
+  need_packages "${TEST_PACKAGES[@]}"
+  need_venv
+  need_npm
+  need_livekit
+  cargo build -p tapedeck -p testkit --bins
+  "$CACHE/venv/bin/pytest" tests/e2e "$@"
+}
+
+test() {
+  need_build
+  if [ $# -gt 0 ]; then e2e "$@"; return; fi
+  need_packages ffmpeg
+  cargo test --workspace
+  e2e
+}
+
+lint() {
+  need_build
+  cargo fmt --all -- --check
+  cargo clippy --workspace --all-targets -- -D warnings
+  if ! have shellcheck; then need_packages shellcheck; fi
+  shellcheck ./do .ci/run
+  house_rules
+  need_cargo_deny
+  dependencies
+}
+
+# Licences, bans and sources need no network. Advisories need a copy of their database, which may not be at hand.
+dependencies() {
+  cargo deny --offline --log-level warn check licenses bans sources
+  if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*" >/dev/null; then
+    cargo deny --offline check advisories
+  else
+    say "no advisory database on this machine: known vulnerabilities were not looked for"
+  fi
+}
+
+# What no other tool knows: where unsafe code may live, which crates may know which, and what is not left behind.
+house_rules() {
+  local found
+  found=$(grep -rnE '\bunsafe[ {]' crates --include='*.rs' | grep -v '^crates/codec/' || true)
+  [ -z "$found" ] || die "unsafe code outside crates/codec:
+$found"
+  found=$(grep -rnE 'TODO|FIXME|XXX|todo!\(|unimplemented!\(|#\[ignore\]' crates tests ./do .ci --include='*.rs' \
+    --include='*.py' --include='*.js' --include=do --exclude-dir=node_modules | grep -v "^./do:" || true)
+  [ -z "$found" ] || die "left behind:
+$found"
+  arrows rules ''
+  arrows media rules
+  arrows codec 'rules|media'
+  arrows store rules
+  arrows rtc 'rules|media'
+}
+
+# The crates that the named one may depend on, of our own.
+arrows() {
+  local own='rules|media|codec|rtc|store|recorder|synth|server|testkit' section
+  section=$(sed -n '/^\[dependencies\]/,/^\[/p' "crates/$1/Cargo.toml" | grep -oE "^($own)\b" || true)
+  [ -z "$2" ] || section=$(grep -vxE "$2" <<<"$section" || true)
+  [ -z "$section" ] || die "crates/$1 must not depend on: $section"
+}
+
+bench() {
+  [ $# -gt 0 ] || die "which benchmark? e.g. ./do bench single"
+  local name=$1
+  shift
+  need_build
+  need_packages ffmpeg
+  cargo bench -p bench --bench "$name" -- "$@"
+}
+
+case "${1:-help}" in
+  run | demo | test | lint | bench) "$@" ;;
+  help | -h | --help) help ;;
+  *) help >&2; die "unknown command $1" ;;
+esac
