@@ -182,7 +182,7 @@ fn options(config: &Config) -> Dictionary<'static> {
             ("auto-alt-ref", "0"),
             ("row-mt", "1"),
         ],
-        Codec::Av1 => &[("usage", "realtime"), ("cpu-used", "9"), ("lag-in-frames", "0"), ("row-mt", "1")],
+        Codec::Av1 => &[("usage", "realtime"), ("cpu-used", "8"), ("lag-in-frames", "0"), ("row-mt", "1")],
     };
     list.iter().for_each(|(key, value)| options.set(key, value));
     options

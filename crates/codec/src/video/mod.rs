@@ -6,6 +6,7 @@ mod picture;
 
 pub use decoder::Decoder;
 pub use encoder::{Config, Encoder, Packet, Profile};
+pub(crate) use picture::Converter;
 pub use picture::{I420, Picture};
 
 /// The four codecs of WebRTC.
