@@ -6,7 +6,7 @@ mod suite;
 /// Lists the suite once: a store needs only a function that opens an empty one.
 macro_rules! contract_for {
     ($open:path) => {
-        contract_for!(
+        crate::contract_for!(
             $open:
             a_second_start_finds_the_first,
             starts_at_once_give_one_task,
