@@ -115,7 +115,7 @@ fn slice(columns: u32, rows: u32) -> Bits {
         bits.ue(0); // QP delta
         // "No coefficients" is coded by what the neighbours have: the first macroblock counts as full.
         if row == 0 && column == 1 || row == 1 && column == 0 {
-            bits.put(0b0000_11, 6);
+            bits.put(0b00_0011, 6);
         } else {
             bits.put(1, 1);
         }

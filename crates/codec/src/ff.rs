@@ -89,6 +89,16 @@ pub(crate) fn audio_frame(kind: format::Sample, samples: usize, channels: usize,
     Ok(new)
 }
 
+/// An I420 picture frame with its own buffers.
+pub(crate) fn i420_frame(width: u32, height: u32) -> Result<frame::Video> {
+    let new = frame::Video::new(format::Pixel::YUV420P, width, height);
+    // SAFETY: only looks whether the frame has a buffer, which it lacks when memory is short.
+    if unsafe { new.as_ptr().is_null() || new.is_empty() } {
+        return Err(named("av_frame_get_buffer")(ffmpeg::Error::Other { errno: ffmpeg::error::ENOMEM }));
+    }
+    Ok(new)
+}
+
 /// Makes the buffers of a frame ours alone again, in case an encoder still holds a reference to them.
 pub(crate) fn make_writable(frame: &mut ffmpeg::Frame) -> Result<()> {
     // SAFETY: the frame is owned, borrowed mutably and has buffers; FFmpeg either keeps or replaces them.

@@ -240,8 +240,7 @@ impl AudioTrack {
         let pts = input.timestamp().map(|pts| pts.rescale(self.time_base, NANOSECONDS));
         if self.resampler.as_ref().is_none_or(|(of, _)| *of != shape) {
             let layout = |channels: usize| ChannelLayout::default(channels as i32);
-            let made =
-                resampling::Context::get(shape.0, layout(shape.2), shape.1, PACKED, layout(channels), RATE);
+            let made = resampling::Context::get(shape.0, layout(shape.2), shape.1, PACKED, layout(channels), RATE);
             self.resampler = Some((shape, made.map_err(named("open resampler"))?));
         }
         let (_, resampler) = self.resampler.as_mut().expect("made above when it was missing");

@@ -12,6 +12,10 @@ pub const RATE: u32 = 48_000;
 pub const FRAME: usize = 960;
 /// No Opus packet decodes to more samples per channel than this: 120 ms.
 pub const MAX_PACKET: usize = 5760;
+/// Samples per channel after which a loss is no longer concealed but silent: 400 ms.
+pub const CONCEALED: usize = 19_200;
+/// Over so many samples before that the concealment fades out: 200 ms.
+const FADE: usize = 9_600;
 
 /// Decodes one Opus stream. A bad packet is an error of that packet; the decoder goes on with the next.
 pub struct Decoder {
@@ -20,6 +24,8 @@ pub struct Decoder {
     channels: usize,
     /// First byte of the last good packet, with its frame count set to one: the shape in which a lost one is asked for.
     toc: u8,
+    /// Samples per channel concealed since the last good packet.
+    concealed: usize,
 }
 
 impl Decoder {
@@ -34,7 +40,7 @@ impl Decoder {
         opening.set_packet_time_base((1, RATE as i32));
         let inner = opening.audio().map_err(named("open libopus decoder"))?;
         // 20 ms, CELT, full band: what a browser sends.
-        Ok(Decoder { inner, frame: frame::Audio::empty(), channels, toc: 0xf8 })
+        Ok(Decoder { inner, frame: frame::Audio::empty(), channels, toc: 0xf8, concealed: 0 })
     }
 
     /// Channels of the output.
@@ -51,22 +57,34 @@ impl Decoder {
         let samples = self.run(packet, usize::MAX, out)?;
         // Same mode and frame length, one frame in the packet.
         self.toc = toc & !0x03;
+        self.concealed = 0;
         Ok(samples)
     }
 
     /// Appends exactly `samples` samples per channel in place of lost packets: the decoder's own concealment, which
-    /// goes on from the last packet and fades out. Never fails; what the decoder does not give is silence.
+    /// goes on from the last packet, and after [`CONCEALED`] samples silence. Never fails; what the decoder does not
+    /// give is silence.
     pub fn conceal(&mut self, samples: usize, out: &mut Vec<f32>) {
-        let mut left = samples;
-        while left > 0 {
+        let end = out.len() + samples * self.channels;
+        while out.len() < end && self.concealed < CONCEALED {
+            let from = out.len();
+            let left = (end - from) / self.channels;
             // A packet of nothing but its first byte says "this frame was not sent", which libopus conceals.
             match self.run(&[self.toc], left, out) {
-                Ok(got) if got > 0 => left -= got,
-                _ => {
-                    out.resize(out.len() + left * self.channels, 0.0);
-                    left = 0;
-                }
+                Ok(got) if got > 0 => self.fade(&mut out[from..]),
+                _ => break,
             }
+        }
+        out.resize(end, 0.0);
+    }
+
+    /// libopus goes on with comfort noise for ever; a recording shall be silent where nothing was received.
+    fn fade(&mut self, block: &mut [f32]) {
+        for pair in block.chunks_exact_mut(self.channels) {
+            let left = CONCEALED.saturating_sub(self.concealed) as f32;
+            let gain = (left / FADE as f32).min(1.0);
+            pair.iter_mut().for_each(|sample| *sample *= gain);
+            self.concealed += 1;
         }
     }
 

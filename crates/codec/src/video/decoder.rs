@@ -6,6 +6,9 @@ use crate::Result;
 use crate::ff::{self, named, taken};
 use ffmpeg_next::{Packet, decoder, frame, threading};
 
+/// No stream of a room is larger; a header that says so is damaged, and must not cost gigabytes. 8192 x 4608.
+const MAX_PIXELS: i64 = 8192 * 4608;
+
 /// Decodes one stream. A bad packet is an error of that packet; the decoder goes on with the next.
 pub struct Decoder {
     inner: decoder::Video,
@@ -23,10 +26,18 @@ impl Decoder {
         };
         let mut context = ff::decoder_context(name)?;
         // Slice threads add no delay, frame threads would.
-        context.set_threading(threading::Config { kind: threading::Type::Slice, count: threads.max(1), ..default() });
+        context.set_threading(threading::Config {
+            kind: threading::Type::Slice,
+            count: threads.max(1),
+            ..Default::default()
+        });
         let mut opening = context.decoder();
-        // SAFETY: writes a plain field of an owned context that is not open yet.
-        unsafe { (*opening.as_mut_ptr()).flags |= ffmpeg_next::ffi::AV_CODEC_FLAG_LOW_DELAY as i32 };
+        // SAFETY: writes plain fields of an owned context that is not open yet.
+        unsafe {
+            let raw = opening.as_mut_ptr();
+            (*raw).flags |= ffmpeg_next::ffi::AV_CODEC_FLAG_LOW_DELAY as i32;
+            (*raw).max_pixels = MAX_PIXELS;
+        }
         let inner = opening.video().map_err(named("open video decoder"))?;
         Ok(Decoder { inner, converter: Converter::default() })
     }
@@ -57,8 +68,4 @@ impl Decoder {
             out.push(self.converter.picture(frame)?);
         }
     }
-}
-
-fn default() -> threading::Config {
-    threading::Config::default()
 }

@@ -102,7 +102,7 @@ impl Encoder {
             (*raw).keyint_min = config.gop as i32;
         }
         let inner = opening.open_with(options(config)).map_err(named("open video encoder"))?;
-        let frame = frame::Video::new(format::Pixel::YUV420P, config.width, config.height);
+        let frame = ff::i420_frame(config.width, config.height)?;
         Ok(Encoder { inner, frame })
     }
 

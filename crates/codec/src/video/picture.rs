@@ -1,6 +1,6 @@
 //! Pictures in memory: borrowed planes for input, a decoder's picture for output, and conversion of anything to I420.
 
-use crate::ff::named;
+use crate::ff::{self, named};
 use crate::{Error, Result};
 use ffmpeg_next::{format, frame, software::scaling};
 
@@ -103,7 +103,7 @@ impl Converter {
             );
         }
         let scaler = self.scaler.as_mut().expect("made above when it was missing");
-        let mut converted = frame::Video::empty();
+        let mut converted = ff::i420_frame(width, height)?;
         scaler.run(&frame, &mut converted).map_err(named("sws_scale"))?;
         Ok(Picture { frame: converted, pts, damaged })
     }
