@@ -1,0 +1,70 @@
+//! The H.264 parameter sets a stream has sent so far, by id, and the configuration a picture activates.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::LastConfig;
+use crate::bitstream::Malformed;
+use crate::bitstream::h264::{H264Config, PpsIds, Sps};
+use crate::packet::VideoConfig;
+
+/// Longest parameter set kept; with every scaling list written out an SPS stays far below.
+const MAX_LENGTH: usize = 4_096;
+
+/// An `avcC` box counts its PPS in a byte.
+const MAX_PPS_LISTED: usize = 255;
+
+#[derive(Debug, Default)]
+pub(super) struct ParameterSets {
+    sps: BTreeMap<u8, (Sps, Vec<u8>)>,
+    pps: BTreeMap<u8, (PpsIds, Vec<u8>)>,
+    last: LastConfig,
+}
+
+impl ParameterSets {
+    /// Takes an SPS NAL unit.
+    pub fn add_sps(&mut self, nal: &[u8]) -> Result<(), Malformed> {
+        let sps = Sps::parse(checked(nal)?)?;
+        let id = sps.id;
+        if self.sps.get(&id).is_none_or(|(_, known)| known != nal) {
+            // Picture parameter sets made for another SPS of this id have no meaning with the new one.
+            self.pps.retain(|_, (ids, _)| ids.sps != id);
+            self.sps.insert(id, (sps, nal.to_vec()));
+        }
+        Ok(())
+    }
+
+    /// Takes a PPS NAL unit.
+    pub fn add_pps(&mut self, nal: &[u8]) -> Result<(), Malformed> {
+        let ids = PpsIds::parse(checked(nal)?)?;
+        self.pps.insert(ids.pps, (ids, nal.to_vec()));
+        Ok(())
+    }
+
+    /// What a picture activates whose slices refer to this PPS; `None` when a set it needs never came.
+    pub fn activate(&mut self, pps: u8) -> Option<(Sps, Arc<VideoConfig>)> {
+        let (PpsIds { sps: sps_id, .. }, first) = self.pps.get(&pps)?;
+        let (sps, nal) = self.sps.get(sps_id)?;
+        let others = self.pps.values().filter(|(ids, _)| ids.sps == *sps_id && ids.pps != pps);
+        let mut listed = vec![first.clone()];
+        listed.extend(others.map(|(_, nal)| nal.clone()).take(MAX_PPS_LISTED - 1));
+        let config = H264Config {
+            sps: nal.clone(),
+            pps: listed,
+            width: sps.width,
+            height: sps.height,
+            profile: sps.profile,
+            compatibility: sps.compatibility,
+            level: sps.level,
+            chroma_format: sps.chroma_format,
+            bit_depth_luma: sps.bit_depth_luma,
+            bit_depth_chroma: sps.bit_depth_chroma,
+            reorder_frames: sps.reorder_frames,
+        };
+        Some((sps.clone(), self.last.share(VideoConfig::H264(config))))
+    }
+}
+
+fn checked(nal: &[u8]) -> Result<&[u8], Malformed> {
+    if nal.len() <= MAX_LENGTH { Ok(nal) } else { Err(Malformed("parameter set: its length")) }
+}

@@ -1,0 +1,162 @@
+//! VP9 payloads (RFC 9628) to frames. The spatial layers of a picture become one superframe.
+
+use super::vp8::{PictureId, take};
+use super::{DropReason, Format, LastConfig, Picture};
+use crate::bitstream::vp9;
+use crate::packet::VideoConfig;
+
+/// Frames a superframe index can list.
+const MAX_LAYERS: usize = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Vp9 {
+    data: Vec<u8>,
+    /// Where in `data` each layer's frame begins.
+    layers: Vec<usize>,
+    /// The last packet ended a layer's frame.
+    layer_ended: bool,
+    /// Sizes by spatial layer, from the scalability structure last received.
+    sizes: Vec<(u32, u32)>,
+    spatial_layer: usize,
+    picture_id: Option<PictureId>,
+    last_id: Option<PictureId>,
+    last: LastConfig,
+}
+
+/// The payload descriptor.
+struct Descriptor {
+    picture_id: Option<PictureId>,
+    begins_layer: bool,
+    ends_layer: bool,
+    spatial_layer: usize,
+    /// Refers to the layer below in the same picture.
+    uses_lower_layer: bool,
+    sizes: Option<Vec<(u32, u32)>>,
+}
+
+impl Descriptor {
+    fn read(data: &mut &[u8]) -> Result<Self, DropReason> {
+        let first = take(data)?;
+        let has = |bit: u8| first & bit != 0;
+        let picture_id = has(0x80).then(|| PictureId::read(data)).transpose()?;
+        let flexible = has(0x10);
+        let mut layer = 0;
+        if has(0x20) {
+            layer = take(data)?;
+            if !flexible {
+                take(data)?; // TL0PICIDX
+            }
+        }
+        if flexible && has(0x40) {
+            // Up to three differences of picture ids; the lowest bit says that one more follows.
+            for i in 0.. {
+                if take(data)? & 1 == 0 {
+                    break;
+                }
+                if i == 2 {
+                    return Err(DropReason::Malformed);
+                }
+            }
+        }
+        let sizes = has(0x02).then(|| read_structure(data)).transpose()?.flatten();
+        Ok(Self {
+            picture_id,
+            begins_layer: has(0x08),
+            ends_layer: has(0x04),
+            spatial_layer: usize::from(layer >> 1 & 7),
+            uses_lower_layer: layer & 1 != 0,
+            sizes,
+        })
+    }
+}
+
+/// The scalability structure: the layers' sizes, when it has them.
+fn read_structure(data: &mut &[u8]) -> Result<Option<Vec<(u32, u32)>>, DropReason> {
+    let first = take(data)?;
+    let mut number = || Ok::<_, DropReason>(u32::from(take(data)?) << 8 | u32::from(take(data)?));
+    let sizes = (first & 0x10 != 0)
+        .then(|| (0..=first >> 5).map(|_| Ok((number()?, number()?))).collect::<Result<Vec<_>, DropReason>>())
+        .transpose()?;
+    if first & 0x08 != 0 {
+        for _ in 0..take(data)? {
+            let references = take(data)? >> 2 & 3;
+            for _ in 0..references {
+                take(data)?;
+            }
+        }
+    }
+    Ok(sizes)
+}
+
+impl Format for Vp9 {
+    fn starts_picture(&self, mut payload: &[u8]) -> bool {
+        // A server may leave out lower layers that nothing refers to.
+        Descriptor::read(&mut payload).is_ok_and(|d| d.begins_layer && (d.spatial_layer == 0 || !d.uses_lower_layer))
+    }
+
+    fn push(&mut self, mut payload: &[u8]) -> Result<(), DropReason> {
+        let descriptor = Descriptor::read(&mut payload)?;
+        let may_begin = self.layers.is_empty() || self.layer_ended;
+        if descriptor.begins_layer != may_begin || payload.is_empty() {
+            return Err(DropReason::Malformed);
+        }
+        if descriptor.begins_layer {
+            if self.layers.len() == MAX_LAYERS {
+                return Err(DropReason::Malformed);
+            }
+            self.layers.push(self.data.len());
+        }
+        self.layer_ended = descriptor.ends_layer;
+        self.spatial_layer = descriptor.spatial_layer;
+        self.picture_id = descriptor.picture_id;
+        if let Some(sizes) = descriptor.sizes {
+            self.sizes = sizes;
+        }
+        self.data.extend_from_slice(payload);
+        Ok(())
+    }
+
+    fn finish(&mut self, missing: u64) -> Result<Option<Picture>, DropReason> {
+        if !self.layer_ended {
+            return Err(DropReason::Incomplete);
+        }
+        let config = vp9::key_frame(&self.data)?.map(|mut config| {
+            // The header read is the lowest layer's; what is shown is the highest.
+            if let (2.., Some(&(width, height))) = (self.layers.len(), self.sizes.get(self.spatial_layer)) {
+                (config.width, config.height) = (width, height);
+            }
+            self.last.share(VideoConfig::Vp9(config))
+        });
+        let continuous = config.is_some() || PictureId::continuous(self.last_id, self.picture_id, missing);
+        self.last_id = self.picture_id;
+        self.write_index();
+        let data = std::mem::take(&mut self.data);
+        self.discard();
+        Ok(Some(Picture { data, config, continuous }))
+    }
+
+    fn discard(&mut self) {
+        self.data.clear();
+        self.layers.clear();
+        self.layer_ended = false;
+        self.picture_id = None;
+    }
+}
+
+impl Vp9 {
+    /// Appends the superframe index when there is more than one frame (VP9 specification, annex B).
+    fn write_index(&mut self) {
+        if self.layers.len() < 2 {
+            return;
+        }
+        const SIZE_BYTES: u8 = 4;
+        let marker = 0xc0 | (SIZE_BYTES - 1) << 3 | (self.layers.len() - 1) as u8;
+        let ends: Vec<usize> = self.layers[1..].iter().copied().chain([self.data.len()]).collect();
+        self.data.push(marker);
+        for (start, end) in self.layers.iter().zip(ends) {
+            // A picture is far below 4 GiB.
+            self.data.extend_from_slice(&((end - start) as u32).to_le_bytes());
+        }
+        self.data.push(marker);
+    }
+}
