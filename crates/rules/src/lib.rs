@@ -3,5 +3,6 @@ pub mod error;
 pub mod ids;
 pub mod request;
 pub mod select;
+pub mod sign;
 pub mod sync;
 pub mod time;

@@ -13,6 +13,10 @@ mod storage;
 mod streams;
 mod wire;
 
+#[cfg(test)]
+mod range_tests;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
