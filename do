@@ -77,7 +77,7 @@ need_livekit() {
     GOBIN=$CACHE/bin go install "github.com/livekit/livekit-server/cmd/server@$LIVEKIT_VERSION"
     mv "$CACHE/bin/server" "$server"
   fi
-  [ ! -x "$server" ] || export TAPEDECK_TEST_LIVEKIT=$server
+  [ ! -x "$server" ] || export E2E_LIVEKIT_SERVER=$server
 }
 
 need_cargo_deny() {
@@ -102,7 +102,7 @@ demo() {
   need_packages ffmpeg python3-venv
   need_venv
   cargo build --release -p tapedeck
-  TAPEDECK_BIN=$PWD/target/release/tapedeck "$CACHE/venv/bin/python" tests/e2e/demo.py "$@"
+  E2E_TAPEDECK=$PWD/target/release/tapedeck "$CACHE/venv/bin/python" tests/e2e/demo.py "$@"
 }
 
 e2e() {

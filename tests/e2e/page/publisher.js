@@ -1,0 +1,87 @@
+// A participant with the stock browser SDK. Pictures come from a canvas, sound from WebAudio, both on one clock.
+let room;
+const publications = {};
+const stops = {};
+
+// Connects; `options` are those of the SDK's Room, e.g. `{ singlePeerConnection: false }`.
+commands.join = async (url, token, options) => {
+  room = new LivekitClient.Room(options);
+  await room.connect(url, token);
+  return room.localParticipant.identity;
+};
+
+// Publishes "camera", "screen_share", "microphone" or "screen_share_audio". Video: width, height, fps, codec,
+// simulcast, bitrate.
+commands.publish = async (source, options = {}) => {
+  const sound = source === "microphone" || source === "screen_share_audio";
+  const { track, stop } = sound ? await beeper(options) : painter(options);
+  stops[source] = stop;
+  publications[source] = await room.localParticipant.publishTrack(track, {
+    source,
+    red: false,
+    dtx: false,
+    simulcast: Boolean(options.simulcast),
+    videoCodec: options.codec,
+    degradationPreference: "maintain-resolution",
+    videoEncoding: sound ? undefined : { maxBitrate: options.bitrate ?? 1_500_000, maxFramerate: options.fps },
+  });
+  return publications[source].trackSid;
+};
+
+commands.mute = async (source, muted) => {
+  const { track } = publications[source];
+  await (muted ? track.mute() : track.unmute());
+};
+
+commands.unpublish = async (source) => {
+  await room.localParticipant.unpublishTrack(publications[source].track);
+  stops[source]();
+};
+
+commands.leave = async () => {
+  await room.disconnect();
+  Object.values(stops).forEach((stop) => stop());
+};
+
+// What was encoded and sent: codec and frames of each layer.
+commands.sent = async (source) => {
+  const layers = [];
+  const report = await publications[source].track.sender.getStats();
+  report.forEach((row) => {
+    if (row.type !== "outbound-rtp") return;
+    const codec = report.get(row.codecId)?.mimeType;
+    layers.push({ codec, rid: row.rid, frames: row.framesSent, width: row.frameWidth, packets: row.packetsSent });
+  });
+  return layers;
+};
+
+// A canvas that shows the marks of the frame that is due.
+function painter({ width, height, fps, user = 0 }) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
+  const context = canvas.getContext("2d", { alpha: false });
+  let last = -1;
+  const paint = () => {
+    const frame = frameAt(wallMs(), fps);
+    if (frame !== last) drawFrame(context, { width, height, fps, user, frame });
+    last = frame;
+  };
+  paint();
+  const timer = setInterval(paint, 4);
+  const track = canvas.captureStream(fps).getVideoTracks()[0];
+  return { track, stop: () => (clearInterval(timer), track.stop()) };
+}
+
+// Beeps on the same clock as the flashes of `painter`.
+async function beeper({ user = 0 }) {
+  const audio = new AudioContext({ sampleRate: 48000, latencyHint: 0.02 });
+  await audio.resume();
+  const destination = audio.createMediaStreamDestination();
+  const schedule = () => scheduleBeeps(audio, destination, user);
+  schedule();
+  const timer = setInterval(schedule, 250);
+  const track = destination.stream.getAudioTracks()[0];
+  return { track, stop: () => (clearInterval(timer), track.stop(), audio.close()) };
+}
+
+obey();
