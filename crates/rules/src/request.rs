@@ -9,6 +9,8 @@ mod encode;
 mod field;
 mod files;
 mod layout;
+mod region;
+mod rule;
 mod storage;
 mod streams;
 mod wire;
@@ -23,13 +25,16 @@ use serde_json::{Map, Value};
 
 pub use encode::{AacProfile, AudioOutput, CaptureMedia, Control, Encode, Extension, FrameFill, VideoCodec};
 pub use files::{FileFormat, FileName};
-pub use layout::{AlternateFill, Canvas, Color, Crop, CustomLayout, Layout, Region, RegionMedia, RenderMode};
+pub use layout::{Canvas, Color, CustomLayout, Layout};
+pub use region::{AlternateFill, Crop, Region, RegionMedia, RenderMode};
 pub use storage::{Custom, Secret, Storage, Tos, Vendor, Vod, VodClass};
-pub use streams::{IndexedStream, MAX_STREAMS, Stream, StreamType};
+pub use streams::{IndexedStream, Stream, StreamType};
 
 use crate::error::{ApiError, ErrorKind};
 use crate::ids::{BusinessId, TaskKey};
-use field::{Business, Fields, app_id, choice, room_id, task_id};
+use crate::select::Selection;
+use field::Fields;
+use rule::{Business, app_id, choice, room_id, task_id};
 use wire::{WireEnum, wire_enum};
 
 /// A version of the API.
@@ -111,9 +116,9 @@ pub struct StartRecord {
     pub business_id: Option<BusinessId>,
     /// Single-stream or mixed.
     pub mode: Mode,
-    /// The streams to record; empty means every stream. At most [`MAX_STREAMS`], each once.
+    /// The streams to record; empty means every stream. At most 17, each once.
     pub targets: Vec<IndexedStream>,
-    /// Camera streams not to record. At most [`MAX_STREAMS`], none of them in `targets`.
+    /// Camera streams not to record. At most 17, none of them in `targets`.
     pub excluded: Vec<Stream>,
     /// How pictures and sound are encoded where they are.
     pub encode: Encode,
@@ -159,10 +164,12 @@ impl StartRecord {
         })
     }
 
-    /// Whether the task records this stream.
-    pub fn wants(&self, stream: &Stream) -> bool {
-        let listed = self.targets.is_empty() || self.targets.iter().any(|t| t.stream == *stream);
-        listed && !self.excluded.contains(stream)
+    /// Which streams of the room the task records.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            targets: self.targets.iter().map(|t| (&t.stream).into()).collect(),
+            excluded: self.excluded.iter().map(Into::into).collect(),
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Version;
-use super::field::{Bool, Fields, Int, OneOf, Side, Text, choice};
+use super::field::Fields;
 use super::files::FileFormat;
+use super::rule::{Bool, Int, OneOf, Side, Text, choice};
 use super::wire::wire_enum;
 use crate::error::ApiError;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Version;
-use super::field::{Fields, Rule, Text};
+use super::field::Fields;
+use super::rule::{Rule, Text};
 use crate::error::ApiError;
 
 /// A container format of the output.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::Version;
-use super::field::{Bool, Fields, OneOf, Rule, Text, choice};
+use super::field::Fields;
+use super::rule::{Bool, OneOf, Rule, Text, choice};
 use super::wire::{WireEnum, wire_enum};
 use crate::error::{ApiError, ErrorKind};
 

@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{Fields, Int, choice, user_id};
+use super::field::Fields;
+use super::rule::{Int, choice, user_id};
 use super::wire::wire_enum;
 use crate::error::{ApiError, ErrorKind};
 use crate::ids::UserId;
-
-/// The most streams one task may record, and the most entries of a stream list.
-pub const MAX_STREAMS: usize = 17;
+use crate::select::{MAX_STREAMS, StreamId, StreamKind};
 
 wire_enum! {
     /// `StreamType`: which of a user's streams.
@@ -28,6 +27,16 @@ pub struct Stream {
     pub user_id: UserId,
     /// Camera or screen.
     pub stream_type: StreamType,
+}
+
+impl From<&Stream> for StreamId {
+    fn from(stream: &Stream) -> Self {
+        let kind = match stream.stream_type {
+            StreamType::Camera => StreamKind::Camera,
+            StreamType::Screen => StreamKind::Screen,
+        };
+        Self { user: stream.user_id.to_string(), kind }
+    }
 }
 
 /// A stream with the label that a custom layout's regions use.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::select::{StreamId, StreamKind};
 
 /// The least a single-stream task needs, in the words of `version`.
 pub(super) fn minimal(version: Version) -> Value {
@@ -206,17 +207,14 @@ fn streams_are_listed_once_and_not_both_wanted_and_unwanted() {
 }
 
 #[test]
-fn a_task_wants_what_is_listed_and_not_excluded() {
-    let stream = |user: &str, stream_type| Stream { user_id: user.parse().unwrap(), stream_type };
+fn the_lists_of_streams_become_a_selection() {
     let mut body = minimal(Version::V2023_11_01);
-    body["ExcludeStreams"] = json!({ "StreamList": [{ "UserId": "b" }] });
-    let all = start(Version::V2023_11_01, &body);
-    assert!(all.wants(&stream("a", StreamType::Camera)) && all.wants(&stream("b", StreamType::Screen)));
-    assert!(!all.wants(&stream("b", StreamType::Camera)));
     body["TargetStreams"] = json!({ "StreamList": [{ "UserId": "a", "StreamType": 1 }] });
-    let listed = start(Version::V2023_11_01, &body);
-    assert!(listed.wants(&stream("a", StreamType::Screen)));
-    assert!(!listed.wants(&stream("a", StreamType::Camera)) && !listed.wants(&stream("c", StreamType::Screen)));
+    body["ExcludeStreams"] = json!({ "StreamList": [{ "UserId": "b" }] });
+    let id = |user: &str, kind| StreamId { user: user.to_owned(), kind };
+    let selection = start(Version::V2023_11_01, &body).selection();
+    assert_eq!(selection.targets, [id("a", StreamKind::Screen)].into());
+    assert_eq!(selection.excluded, [id("b", StreamKind::Camera)].into());
 }
 
 #[test]
