@@ -2,11 +2,23 @@
 //! the embedded one or a foreign one. Both are driven by `poll` from a plain thread and never block. What a recording
 //! does with the packets does not belong here.
 
+mod backoff;
 mod event;
+mod key_frames;
+mod link;
+mod peer;
+mod receive;
+mod roster;
+mod sdp;
+mod signalling;
+mod streams;
+mod subscribe;
+mod wanted;
 
 pub use event::{
     ClientStats, CloseReason, Participant, RoomEvent, Rotation, Track, TrackKind, TrackPacket, TrackSource,
 };
+pub use subscribe::Subscriber;
 
 use std::collections::BTreeMap;
 

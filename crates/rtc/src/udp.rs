@@ -41,7 +41,7 @@ pub struct SocketStats {
     pub send_drops: u64,
 }
 
-/// A non-blocking UDP socket, IPv4 or IPv6.
+/// A non-blocking UDP socket. One bound to `[::]` speaks IPv4 as well; its IPv4 addresses look like any others.
 pub struct BatchSocket {
     socket: UdpSocket,
     local: SocketAddr,
@@ -120,7 +120,7 @@ impl BatchSocket {
         let mut done = 0;
         while done < queue.datagrams.len() {
             let end = queue.datagrams.len().min(done + BATCH);
-            match send_batch(fd, &queue.bytes, &queue.datagrams[done..end]) {
+            match send_batch(fd, self.local, &queue.bytes, &queue.datagrams[done..end]) {
                 Ok(sent) => {
                     self.stats.sent += sent as u64;
                     done += sent;
@@ -191,11 +191,21 @@ impl AsRawFd for BatchSocket {
 }
 
 /// Sends at most [`BATCH`] datagrams; the number taken is at least one.
-fn send_batch(fd: RawFd, bytes: &[u8], queue: &[(SocketAddr, Range<usize>)]) -> nix::Result<usize> {
+fn send_batch(fd: RawFd, local: SocketAddr, bytes: &[u8], queue: &[(SocketAddr, Range<usize>)]) -> nix::Result<usize> {
     let slices: Vec<[IoSlice; 1]> = queue.iter().map(|(_, range)| [IoSlice::new(&bytes[range.clone()])]).collect();
-    let addrs: Vec<Option<SockaddrStorage>> = queue.iter().map(|(dst, _)| Some(SockaddrStorage::from(*dst))).collect();
+    let addrs: Vec<Option<SockaddrStorage>> = queue.iter().map(|(dst, _)| Some(wire_addr(*dst, local))).collect();
     let mut headers = MultiHeaders::preallocate(queue.len(), None);
     Ok(sendmmsg(fd, &mut headers, slices.iter(), addrs, [], MsgFlags::MSG_DONTWAIT)?.count())
+}
+
+/// `dst` in the family of the socket: an IPv6 socket reaches IPv4 through mapped addresses.
+fn wire_addr(dst: SocketAddr, local: SocketAddr) -> SockaddrStorage {
+    match dst {
+        SocketAddr::V4(v4) if local.is_ipv6() => {
+            SockaddrStorage::from(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
+        }
+        _ => SockaddrStorage::from(dst),
+    }
 }
 
 /// The receive time and the socket's drop counter out of a datagram's control messages.
@@ -236,7 +246,8 @@ fn to_std(addr: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = addr.as_sockaddr_in() {
         return Some(SocketAddrV4::from(*v4).into());
     }
-    addr.as_sockaddr_in6().map(|v6| SocketAddrV6::from(*v6).into())
+    let v6 = SocketAddrV6::from(*addr.as_sockaddr_in6()?);
+    Some(v6.ip().to_ipv4_mapped().map_or(v6.into(), |v4| SocketAddr::from((v4, v6.port()))))
 }
 
 #[cfg(test)]
@@ -277,6 +288,24 @@ mod tests {
     fn batches_keep_order_sender_and_kernel_time() {
         exchange("127.0.0.1:0");
         exchange("[::1]:0");
+    }
+
+    #[test]
+    fn an_unspecified_ipv6_socket_speaks_ipv4() {
+        let mut a = BatchSocket::bind("[::]:0".parse().expect("an address")).expect("binds");
+        let mut b = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
+        let a_as_v4 = SocketAddr::from(([127, 0, 0, 1], a.local_addr().port()));
+        let mut queue = SendQueue::default();
+        queue.push(b.local_addr(), b"ping");
+        a.send(&mut queue);
+        let mut from = None;
+        b.recv_batch(|src, _, _| from = Some(src)).expect("reads");
+        assert_eq!(from, Some(a_as_v4));
+        queue.push(a_as_v4, b"pong");
+        b.send(&mut queue);
+        from = None;
+        a.recv_batch(|src, _, _| from = Some(src)).expect("reads");
+        assert_eq!(from, Some(b.local_addr()));
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! Key-frame requests: wished for by the owner, sent at most every half second per track.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Default)]
+pub(super) struct KeyFrames {
+    /// By track sid.
+    wishes: BTreeMap<String, Wish>,
+}
+
+#[derive(Debug, Default)]
+struct Wish {
+    open: bool,
+    sent: Option<Instant>,
+}
+
+impl KeyFrames {
+    pub(super) fn wish(&mut self, track_sid: &str) {
+        self.wishes.entry(track_sid.to_owned()).or_default().open = true;
+    }
+
+    /// Forgets tracks that are not wanted any more.
+    pub(super) fn retain(&mut self, wanted: &BTreeSet<String>) {
+        self.wishes.retain(|sid, _| wanted.contains(sid));
+    }
+
+    /// Sends the wishes that are due with `send`, which tells whether it could. Those it could not stay open.
+    pub(super) fn send_due<E>(&mut self, now: Instant, mut send: impl FnMut(&str) -> Result<bool, E>) -> Result<(), E> {
+        for (sid, wish) in &mut self.wishes {
+            let due = wish.sent.is_none_or(|sent| now.saturating_duration_since(sent) >= INTERVAL);
+            if wish.open && due && send(sid)? {
+                *wish = Wish { open: false, sent: Some(now) };
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(frames: &mut KeyFrames, now: Instant, can: bool) -> Vec<String> {
+        let mut sent = Vec::new();
+        let send = |sid: &str| -> Result<bool, ()> {
+            sent.push(sid.to_owned());
+            Ok(can)
+        };
+        frames.send_due(now, send).expect("never fails");
+        sent
+    }
+
+    #[test]
+    fn requests_are_throttled_per_track_and_not_lost() {
+        let (mut frames, start) = (KeyFrames::default(), Instant::now());
+        frames.wish("a");
+        assert_eq!(sent(&mut frames, start, false), ["a"], "no stream yet");
+        assert_eq!(sent(&mut frames, start, true), ["a"]);
+        frames.wish("a");
+        frames.wish("a");
+        frames.wish("b");
+        assert_eq!(sent(&mut frames, start + INTERVAL / 2, true), ["b"]);
+        assert_eq!(sent(&mut frames, start + INTERVAL, true), ["a"]);
+        assert_eq!(sent(&mut frames, start + INTERVAL * 9, true), [""; 0]);
+    }
+
+    #[test]
+    fn tracks_no_longer_wanted_are_forgotten() {
+        let mut frames = KeyFrames::default();
+        frames.wish("a");
+        frames.retain(&BTreeSet::new());
+        assert_eq!(sent(&mut frames, Instant::now(), true), [""; 0]);
+    }
+}
