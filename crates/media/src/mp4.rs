@@ -8,6 +8,7 @@
 //! What belongs here: boxes, sample tables, the steps of writing and finishing. What does not: codecs (the bytes of
 //! filler come from a [`Filler`]), clocks, and rules of what is recorded.
 
+mod check;
 mod cursor;
 mod disk;
 mod entry;
@@ -15,17 +16,22 @@ mod error;
 mod finish;
 mod finished;
 mod fragment;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod journal;
 mod moov;
 mod plan;
 mod scan;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod writer;
 
 use std::time::Duration;
 
+pub use check::{Report, TrackReport, check};
 pub use entry::{Codec, Kind, SampleEntry};
 pub use error::Error;
 pub use finish::{Filler, FillerError, FinishOptions, finish};

@@ -42,6 +42,10 @@ impl FileDisk {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         Ok(Self { file, path: path.into() })
     }
+
+    pub fn open_to_read(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, path: path.into() })
+    }
 }
 
 impl Disk for FileDisk {

@@ -18,8 +18,8 @@ pub enum Error {
     /// The file was finished, or its finish has begun: nothing can be added, only [`finish`](super::finish) applies.
     #[error("the file is finished")]
     Finished,
-    /// The file ends within its head: it never held media and may be made anew.
-    #[error("the file has no head")]
+    /// There is no media in the file; if it is not to grow any more, it may be deleted.
+    #[error("the file holds no media")]
     Empty,
     /// Not a recording of this module, or damaged beyond what a kill can do.
     #[error("not a recording: {0}")]

@@ -58,7 +58,7 @@ pub(super) fn finish_on(disk: &mut dyn Disk, options: &FinishOptions, filler: &d
             summary
         }
         Stage::Finishing(journal) => carry_out(disk, &journal)?,
-        Stage::Growing { head, .. } => {
+        Stage::Growing(head) => {
             let (end, plan) = plan::plan(disk, head, options, filler)?;
             disk.truncate(end)?;
             disk.write_at(&plan.tail, end)?;
@@ -71,11 +71,7 @@ pub(super) fn finish_on(disk: &mut dyn Disk, options: &FinishOptions, filler: &d
 
 /// How far a file is.
 pub(super) enum Stage {
-    /// `torn`: the head in front is not whole, its twin is.
-    Growing {
-        head: Head,
-        torn: bool,
-    },
+    Growing(Head),
     Finishing(Journal),
     Finished(Summary),
 }
@@ -86,8 +82,7 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
     let read = disk.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     if let Some(growing) = head::decode_growing(&bytes) {
-        let (head, torn) = growing?;
-        return Ok(Stage::Growing { head, torn });
+        return growing.map(Stage::Growing);
     }
     if let Some(image) = head::image_len(&bytes).filter(|image| *image as u64 <= len) {
         let mut bytes = vec![0; image];
@@ -98,7 +93,7 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
     }
     match Journal::read(disk)? {
         Some(journal) => Ok(Stage::Finishing(journal)),
-        None if len < HEAD => Err(Error::Empty),
+        None if len <= HEAD => Err(Error::Empty),
         None => Err(Error::Corrupt("neither a head nor a journal".into())),
     }
 }

@@ -68,13 +68,10 @@ fn track(trak: TrakBox) -> Result<Track> {
     Ok(Track { id: trak.tkhd_box.track_id, entries })
 }
 
-/// The growing file's head among its first bytes, and whether it had to be read from the twin.
-pub(super) fn decode_growing(bytes: &[u8]) -> Option<Result<(Head, bool)>> {
+/// The growing file's head among its first bytes: the one in front, or else its twin.
+pub(super) fn decode_growing(bytes: &[u8]) -> Option<Result<Head>> {
     let whole = |at: u64| open(bytes.get(at as usize..)?, at).filter(|sealed| sealed.state == State::Growing);
-    if let Some(sealed) = whole(0) {
-        return Some(Head::decode(&sealed).map(|head| (head, false)));
-    }
-    whole(TWIN).map(|sealed| Head::decode(&sealed).map(|head| (head, true)))
+    whole(0).or_else(|| whole(TWIN)).map(|sealed| Head::decode(&sealed))
 }
 
 /// What the image is the head of.
@@ -118,16 +115,21 @@ pub(super) fn seal(at: u64, state: State, anchor: &Anchor, summary: &[u8], rest:
         image.extend(blob);
     }
     image.extend(rest);
-    let hash = hash(at, &image).to_be_bytes();
-    image[HASH_AT..HASH_AT + 8].copy_from_slice(&hash);
+    stamp(at, &mut image);
     image
+}
+
+/// Puts the right hash into an image.
+pub(super) fn stamp(at: u64, image: &mut [u8]) {
+    let hash = hash(at, image).to_be_bytes();
+    image[HASH_AT..HASH_AT + 8].copy_from_slice(&hash);
 }
 
 /// The length of the image that begins at `bytes`, if one seems to.
 pub(super) fn image_len(bytes: &[u8]) -> Option<usize> {
     let ours = bytes.starts_with(FTYP) && bytes.get(FTYP.len() + 8..HASH_AT)? == UUID;
     let len = Cursor(bytes.get(LEN_AT..)?).u32()?;
-    ours.then_some(len as usize)
+    ours.then_some(len as usize).filter(|len| *len > LEN_AT)
 }
 
 /// Reads the image that begins at `bytes`; `None` when there is no whole one.

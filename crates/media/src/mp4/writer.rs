@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Anchor, Error, HEAD, Kind, MAX_NOTE, Result, SampleEntry,
     disk::{Disk, FileDisk},
+    finish::{Stage, stage},
     fragment::{self, Run},
     head::{Head, TWIN},
     moov::Track,
@@ -109,23 +110,17 @@ impl Writer {
     }
 
     pub(super) fn recover_on(mut disk: Box<dyn Disk>) -> Result<(Self, Recovered)> {
-        let (head, torn) = match super::finish::stage(&*disk)? {
-            super::finish::Stage::Growing { head, torn } => (head, torn),
-            _ => return Err(Error::Finished),
-        };
-        if torn {
-            write_front(&mut *disk, &head.encode(0)?)?;
-        }
+        let Stage::Growing(head) = stage(&*disk)? else { return Err(Error::Finished) };
+        // Whole it may be, but what follows it may not; and if it was read from its twin, it is not.
+        write_front(&mut *disk, &head.encode(0)?)?;
         let mut tracks: Vec<_> = head.tracks.iter().map(RecoveredTrack::new).collect();
         let extent = scan(&*disk, &head.tracks, |run| {
             let track = tracks.iter_mut().find(|track| track.id.0 == run.track).expect("scan gives known tracks only");
             track.end = track.end.max(run.end());
             track.samples += run.samples.len() as u64;
         })?;
-        let truncated = disk.len()? - extent.end;
-        if truncated > 0 {
-            disk.truncate(extent.end)?;
-        }
+        let truncated = disk.len()?.saturating_sub(extent.end);
+        disk.truncate(extent.end)?;
         let recovered = Recovered { anchor: head.anchor.clone(), tracks, truncated };
         let mut writer = Self::over(disk, head, extent.end, extent.fragments);
         for (pending, track) in writer.pending.iter_mut().zip(&recovered.tracks) {

@@ -1,0 +1,7 @@
+//! Tests of the whole module on a file in memory. (Real media and real file systems: `tests/mp4_real.rs`.)
+
+mod disk;
+mod fixture;
+mod hostile;
+mod kills;
+mod steps;

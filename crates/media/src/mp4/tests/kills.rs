@@ -1,0 +1,281 @@
+//! Random recordings with holes, killed at random steps while they grow and while they are finished.
+
+use std::{ops::Range, time::Duration};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::{
+    disk::{Death, Mortal},
+    fixture::{BLACK, SILENCE, TestFiller, aac, picture, play, video},
+};
+use crate::mp4::{
+    Anchor, Error, FinishOptions, Finished, Kind, Sample, SampleEntry, TrackId, Writer, check::check_on,
+    finish::finish_on,
+};
+
+/// One act of a recorder, or of fate.
+#[derive(Debug, Clone)]
+enum Act {
+    /// A sample after a hole of so many frames' worth of time (mostly none), of so many bytes.
+    Push {
+        video: bool,
+        hole: u64,
+        jitter: u32,
+        key: bool,
+        bytes: usize,
+    },
+    AddEntry,
+    Flush,
+    Sync,
+    /// Dies at the step after so many more ones.
+    Die {
+        steps: u64,
+        death: Death,
+    },
+    /// Loses the last bytes.
+    Cut {
+        bytes: usize,
+    },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let hole = prop_oneof![8 => Just(0u64), 1 => 1u64..4, 1 => 1u64..200];
+    let push = (any::<bool>(), hole, 0u32..300, any::<bool>(), 1usize..400);
+    let push = push.prop_map(|(video, hole, jitter, key, bytes)| Act::Push { video, hole, jitter, key, bytes });
+    let death = prop_oneof![Just(Death::Kill), Just(Death::PowerLoss)];
+    prop_oneof![
+        40 => push,
+        6 => Just(Act::Flush),
+        2 => Just(Act::Sync),
+        1 => Just(Act::AddEntry),
+        2 => (0u64..6, death).prop_map(|(steps, death)| Act::Die { steps, death }),
+        1 => (0usize..3000).prop_map(|bytes| Act::Cut { bytes }),
+    ]
+}
+
+/// What was pushed to one track, and how much of it must survive what.
+struct Model {
+    kind: Kind,
+    id: Option<TrackId>,
+    entries: Vec<SampleEntry>,
+    samples: Vec<Sample>,
+    flushed: usize,
+    synced: usize,
+    end: u64,
+    /// Times of samples that were not synced when power failed: there or not, whole or not.
+    lost: Vec<Range<u64>>,
+}
+
+impl Model {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            id: None,
+            entries: Vec::new(),
+            samples: Vec::new(),
+            flushed: 0,
+            synced: 0,
+            end: 0,
+            lost: Vec::new(),
+        }
+    }
+
+    fn next(&mut self, act: &Act, content: u64) -> Sample {
+        let Act::Push { hole, jitter, key, bytes, .. } = *act else { unreachable!("only pushes make samples") };
+        let end = self.end;
+        let content: Vec<u8> = content.to_be_bytes().into_iter().cycle().take(bytes.max(8)).collect();
+        match self.kind {
+            Kind::Video => {
+                let (key, dts) = (key || self.samples.is_empty(), end + hole * 3000);
+                let entry = self.entries.len() as u32 - 1;
+                Sample { entry, dts, duration: 2900 + jitter, key, data: picture(key, &content) }
+            }
+            Kind::Audio => {
+                let data = Bytes::from(content);
+                Sample { entry: 0, dts: end + hole * 1024, duration: 1024, key: true, data }
+            }
+        }
+    }
+}
+
+/// A recording under test.
+struct World {
+    disk: Mortal,
+    writer: Writer,
+    models: [Model; 2],
+    variant: u8,
+}
+
+impl World {
+    fn new(seed: u64, inserts: bool) -> Self {
+        let disk = Mortal::new(seed, inserts);
+        let anchor = Anchor { epoch_ns: 1_700_000_000_000_000_000, note: b"note".to_vec() };
+        let writer = Writer::create_on(Box::new(disk.clone()), anchor).expect("alive");
+        Self { disk, writer, models: [Model::new(Kind::Video), Model::new(Kind::Audio)], variant: 0 }
+    }
+
+    fn act(&mut self, n: u64, act: &Act) -> crate::mp4::Result<()> {
+        match act {
+            Act::Push { video, .. } => {
+                let model = &mut self.models[usize::from(!*video)];
+                if model.id.is_none() {
+                    let entry = if *video { super::fixture::video(640, 352, 0) } else { aac() };
+                    model.id = Some(self.writer.add_track(entry.clone())?);
+                    model.entries.push(entry);
+                }
+                let sample = model.next(act, n);
+                self.writer.push(model.id.expect("was added"), sample.clone())?;
+                model.end = sample.dts + u64::from(sample.duration);
+                model.samples.push(sample);
+            }
+            Act::AddEntry => {
+                let model = &mut self.models[0];
+                let Some(id) = model.id else { return Ok(()) };
+                self.variant += 1;
+                let entry = video(320 + 16 * u16::from(self.variant), 240, self.variant);
+                assert_eq!(self.writer.add_entry(id, entry.clone())?, model.entries.len() as u32);
+                model.entries.push(entry);
+            }
+            Act::Flush => {
+                self.writer.flush()?;
+                self.models.iter_mut().for_each(|model| model.flushed = model.samples.len());
+            }
+            Act::Sync => {
+                self.writer.sync()?;
+                self.models.iter_mut().for_each(|model| model.synced = model.flushed);
+            }
+            Act::Die { steps, death } => self.disk.die_after(*steps, *death),
+            Act::Cut { bytes } => {
+                let len = self.disk.bytes().len();
+                self.disk.cut(len.saturating_sub(*bytes).max(crate::mp4::HEAD as usize));
+                self.models.iter_mut().for_each(|model| (model.flushed, model.synced) = (0, 0));
+                return Err(Error::Corrupt("killed by hand".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// After a death: recovers, and takes over what survived. `false` when nothing did.
+    fn recover(&mut self) -> bool {
+        let power_lost = self.disk.revive() == Some(Death::PowerLoss);
+        let (writer, recovered) = match Writer::recover_on(Box::new(self.disk.clone())) {
+            Ok(both) => both,
+            Err(Error::Empty) => {
+                assert!(self.models.iter().all(|model| model.synced == 0), "synced media is lost");
+                return false;
+            }
+            Err(e) => panic!("cannot recover: {e}"),
+        };
+        self.writer = writer;
+        assert_eq!(recovered.anchor.note, b"note");
+        for model in &mut self.models {
+            let kind = model.kind;
+            let found = recovered.tracks.iter().find(|track| track.entries[0].kind() == kind);
+            let kept = found.map_or(0, |track| track.samples as usize);
+            assert!(kept >= model.synced, "synced samples are lost");
+            let kept = if power_lost { model.synced } else { kept };
+            model.samples.truncate(kept);
+            let before = model.samples.last().map_or(0, |last| last.dts + u64::from(last.duration));
+            let before = before.max(model.lost.last().map_or(0, |lost| lost.end));
+            model.end = found.map_or(0, |track| track.end);
+            if power_lost {
+                model.lost.push(before..model.end);
+            } else {
+                assert_eq!(model.end, before);
+            }
+            (model.id, model.flushed, model.synced) = (found.map(|track| track.id), kept, model.synced.min(kept));
+            model.entries = found.map(|track| track.entries.clone()).unwrap_or_default();
+        }
+        true
+    }
+
+    /// Finishes, with deaths after the given numbers of steps.
+    fn finish(&mut self, deaths: &[(u64, Death)], options: &FinishOptions) -> crate::mp4::Result<Finished> {
+        for (steps, death) in deaths {
+            self.disk.die_after(*steps, *death);
+            let _ = finish_on(&mut self.disk, options, &TestFiller);
+            self.disk.revive();
+        }
+        let finished = finish_on(&mut self.disk, options, &TestFiller)?;
+        let again = finish_on(&mut self.disk, &FinishOptions::default(), &TestFiller).expect("a no-op");
+        assert_eq!(finished, again);
+        Ok(finished)
+    }
+}
+
+/// Every sample is there, bytes and entry, at its time; between them is filler.
+fn assert_same(models: &[Model], file: &[u8], finished: &Finished) {
+    let played = play(file);
+    for (track, played) in finished.tracks.iter().zip(&played) {
+        let model = models.iter().find(|model| model.id == Some(track.id)).expect("a track that was recorded");
+        let (filler, bytes) = match model.kind {
+            Kind::Video => (picture(true, BLACK), "black"),
+            Kind::Audio => (Bytes::from_static(SILENCE), "silence"),
+        };
+        let lost = |sample: &&Sample| model.lost.iter().any(|lost| lost.contains(&sample.dts));
+        let mut found = played.samples.iter().filter(|sample| sample.data != filler && !lost(sample));
+        for sample in &model.samples {
+            let found = found.next().expect("every sample is there");
+            assert_eq!((found.dts, found.key, &found.data), (sample.dts, sample.key, &sample.data));
+            assert!(found.duration >= sample.duration, "shortened");
+            assert_eq!(played.entries[found.entry as usize], model.entries[sample.entry as usize].raw);
+        }
+        assert!(found.next().is_none(), "a sample that was never pushed, or not {bytes}");
+        assert_eq!((track.samples + track.filler) as usize, played.samples.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn recordings_survive_deaths(
+        seed: u64,
+        inserts: bool,
+        acts in prop::collection::vec(act(), 1..250),
+        deaths in prop::collection::vec((0u64..9, prop_oneof![Just(Death::Kill), Just(Death::PowerLoss)]), 0..4),
+        end in prop::option::of(0u64..20),
+    ) {
+        let mut world = World::new(seed, inserts);
+        for (n, act) in acts.iter().enumerate() {
+            match world.act(n as u64, act) {
+                Ok(()) => {}
+                Err(Error::BadSample(why)) => panic!("a sound sample was refused: {why}"),
+                Err(Error::HeadFull) => panic!("the head is full after {} entries", world.variant),
+                Err(_) if world.recover() => {}
+                Err(_) => return Ok(()),
+            }
+        }
+        world.disk.revive();
+        if world.act(0, &Act::Flush).is_err() && !world.recover() {
+            return Ok(());
+        }
+        world.writer.sync().expect("alive");
+        let options = FinishOptions { end: end.map(Duration::from_secs) };
+        let finished = match world.finish(&deaths, &options) {
+            Ok(finished) => finished,
+            Err(Error::Empty) if world.models.iter().all(|model| model.samples.is_empty()) => return Ok(()),
+            Err(e) => panic!("cannot finish: {e}"),
+        };
+        prop_assert!(matches!(Writer::recover_on(Box::new(world.disk.clone())), Err(Error::Finished)));
+        let file = world.disk.bytes();
+        assert_same(&world.models, &file, &finished);
+        let report = match check_on(&world.disk) {
+            Ok(report) => report,
+            // Pictures that were on their way when power failed may be rubbish. No box may.
+            Err(faults) => {
+                let rubbish = |fault: &String| fault.contains("not H.264") || fault.contains("stss is wrong");
+                let power_lost = world.models.iter().any(|model| !model.lost.is_empty());
+                prop_assert!(power_lost && faults.iter().all(rubbish), "{:?}", faults);
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(report.size, file.len() as u64);
+        prop_assert_eq!(report.size, finished.size);
+        prop_assert_eq!(report.duration, finished.duration());
+        if let Some(end) = options.end {
+            prop_assert!(report.duration + Duration::from_millis(22) > end);
+        }
+    }
+}
