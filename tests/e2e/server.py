@@ -137,6 +137,7 @@ class Server:
         found = {}
         for file in sorted(task["RecordFileList"], key=lambda f: f["StartTime"]):
             (stream,) = file["StreamList"]
-            path = eventually(lambda: next(self.data.glob(f"library/**/*{file['Vid']}*"), None), f"file {file['Vid']}")
+            # The name ends with the end of the Vid.
+            (path,) = self.data.glob(f"library/*/*_{file['Vid'][-8:]}.mp4")
             found.setdefault((stream["UserId"], stream["StreamType"]), []).append((path, file))
         return found

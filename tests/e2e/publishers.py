@@ -1,0 +1,71 @@
+"""Participants of a room: the stock Python SDK, the stock browser SDK, and `tapedeck publish`."""
+
+import json
+import sys
+from pathlib import Path
+
+from browser import Browser
+from process import DEADLINE_S, Process
+from tokens import token
+
+SDK_PROGRAM = Path(__file__).resolve().parent / "sdk_publisher.py"
+
+
+class SdkPublisher:
+    """One participant with PyPI `livekit`; `number` is its number in the marks."""
+
+    def __init__(self, rooms, room, identity, number, directory, *options):
+        pass_on = ("--url", rooms.url, "--token", token(rooms.key, rooms.secret, room, identity), "--user", number)
+        argv = [sys.executable, SDK_PROGRAM, *pass_on, *options]
+        self.process = Process(f"sdk-{identity}", argv, directory, stdin=True)
+        self.process.wait_line('"joined"')
+
+    def publish(self, source, **options):
+        return self._command("publish", source, options)
+
+    def mute(self, source, muted):
+        self._command("mute", source, muted)
+
+    def unpublish(self, source):
+        self._command("unpublish", source)
+
+    def leave(self):
+        self._command("leave")
+        self.process.wait()
+
+    def _command(self, *command):
+        seen = len(self.process.lines)
+        self.process.popen.stdin.write(json.dumps(command) + "\n")
+        self.process.popen.stdin.flush()
+        return json.loads(self.process.wait_line(r'^\{"done"', since=seen).string)["result"]
+
+    def stop(self):
+        self.process.popen.kill()
+        self.process.wait()
+
+
+class WebPublisher:
+    """One participant with npm `livekit-client` in Chromium."""
+
+    def __init__(self, rooms, room, identity, number, directory, **options):
+        self.number = number
+        self.browser = Browser("publisher.html", directory, name=f"web-{identity}")
+        self.browser.call("join", rooms.url, token(rooms.key, rooms.secret, room, identity), options)
+
+    def publish(self, source, **options):
+        return self.browser.call("publish", source, {"user": self.number, **options})
+
+    def mute(self, source, muted):
+        self.browser.call("mute", source, muted)
+
+    def unpublish(self, source):
+        self.browser.call("unpublish", source)
+
+    def sent(self, source):
+        return self.browser.call("sent", source)
+
+    def leave(self):
+        self.browser.call("leave", deadline_s=DEADLINE_S)
+
+    def stop(self):
+        self.browser.stop()
