@@ -94,6 +94,8 @@ pub struct Depacketizer {
     missing: u64,
     after_loss: bool,
     rotation: Option<u16>,
+    /// This sender marks the last packet of a picture.
+    marks: bool,
     ready: VecDeque<Output>,
 }
 
@@ -105,7 +107,16 @@ impl Depacketizer {
             VideoCodec::Vp9 => Box::new(vp9::Vp9::default()),
             VideoCodec::Av1 => Box::new(av1::Av1::default()),
         };
-        Self { format, current: None, gap: false, missing: 0, after_loss: true, rotation: None, ready: VecDeque::new() }
+        Self {
+            format,
+            current: None,
+            gap: false,
+            missing: 0,
+            after_loss: true,
+            rotation: None,
+            marks: false,
+            ready: VecDeque::new(),
+        }
     }
 
     pub fn handle(&mut self, item: Item) {
@@ -122,6 +133,11 @@ impl Depacketizer {
 
     /// Ends the picture at hand; for the end of a stream.
     pub fn flush(&mut self) {
+        if self.marks
+            && let Some(current) = &mut self.current
+        {
+            current.fault.get_or_insert(DropReason::Incomplete);
+        }
         self.finish();
     }
 
@@ -164,6 +180,7 @@ impl Depacketizer {
             }
         }
         if packet.marker {
+            self.marks = true;
             self.finish();
         }
     }

@@ -2,6 +2,8 @@
 
 pub mod bitstream;
 pub mod depacketize;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod mp4;
 pub mod packet;
 pub mod rtp;

@@ -8,7 +8,7 @@ use crate::bitstream::{av1::Av1Config, h264::H264Config, vp9::Vp9Config};
 /// One RTP packet of one stream, header already taken apart by the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RtpPacket {
-    /// Sequence number, extended beyond 16 bits by the receiver.
+    /// Sequence number, extended beyond 16 bits by the receiver (never near the end of its type).
     pub seq: u64,
     /// RTP timestamp in the clock of the codec, extended beyond 32 bits by the receiver.
     pub rtp_time: u64,

@@ -43,3 +43,42 @@ impl Toc {
         self.frame_size * self.frames
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn duration(packet: &[u8]) -> Option<u32> {
+        Toc::parse(packet).ok().map(Toc::duration)
+    }
+
+    #[test]
+    fn the_table_of_rfc_6716() {
+        // Frame sizes in tenths of milliseconds, by configuration.
+        let silk = [100, 200, 400, 600].repeat(3);
+        let hybrid = [100, 200].repeat(2);
+        let celt = [25, 50, 100, 200].repeat(4);
+        for (configuration, tenths) in (0u8..).zip([silk, hybrid, celt].concat()) {
+            assert_eq!(duration(&[configuration << 3]), Some(tenths * 48 / 10), "configuration {configuration}");
+        }
+    }
+
+    #[test]
+    fn frames_are_counted() {
+        const CELT_20_MS: u8 = 31 << 3;
+        assert_eq!(duration(&[CELT_20_MS]), Some(960));
+        assert_eq!(duration(&[CELT_20_MS | 1]), Some(1_920));
+        assert_eq!(duration(&[CELT_20_MS | 2]), Some(1_920));
+        assert_eq!(duration(&[CELT_20_MS | 3, 6]), Some(5_760));
+        // The upper bits of the count are flags.
+        assert_eq!(duration(&[CELT_20_MS | 3, 0xc0 | 2]), Some(1_920));
+        assert!(Toc::parse(&[CELT_20_MS | 4]).is_ok_and(|toc| toc.stereo));
+    }
+
+    #[test]
+    fn what_is_no_packet_is_refused() {
+        for packet in [&[][..], &[0xfb], &[0xfb, 0], &[0xfb, 7]] {
+            assert_eq!(duration(packet), None, "{packet:?}");
+        }
+    }
+}

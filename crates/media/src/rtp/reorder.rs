@@ -207,12 +207,13 @@ impl Reorder {
             if seq > self.end {
                 self.gaps.push_back(Gap { seqs: self.end..seq, seen_ns: now_ns });
             }
-            self.end = seq.saturating_add(1);
+            self.end = seq + 1;
             if self.gaps.is_empty() {
                 self.pass_to(self.end);
                 self.ready.push_back(Item::Packet(packet));
             } else {
                 self.hold(packet);
+                self.keep_bounds();
             }
         } else if self.held.contains_key(&seq) {
             self.stats.duplicates += 1;
@@ -222,6 +223,7 @@ impl Reorder {
             self.close_gap_at(seq);
             self.hold(packet);
             self.release();
+            self.keep_bounds();
         } else if seq < start {
             self.stats.late += 1;
             self.stats.reordered += 1;
@@ -263,10 +265,11 @@ impl Reorder {
     fn hold(&mut self, packet: RtpPacket) {
         self.held_bytes += packet.payload.len();
         self.held.insert(packet.seq, packet);
-        while self.held.len() > self.config.max_packets || self.held_bytes > self.config.max_bytes {
-            if self.gaps.is_empty() {
-                break;
-            }
+    }
+
+    fn keep_bounds(&mut self) {
+        let ReorderConfig { max_packets, max_bytes, .. } = self.config;
+        while (self.held.len() > max_packets || self.held_bytes > max_bytes) && !self.gaps.is_empty() {
             self.give_up_first_gap();
         }
     }
@@ -319,3 +322,6 @@ impl Reorder {
         self.pass_to(end);
     }
 }
+
+#[cfg(test)]
+mod tests;

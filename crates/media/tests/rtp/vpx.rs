@@ -1,0 +1,71 @@
+//! VP8 and VP9 frames survive whole; spatial layers become a superframe.
+
+use media::depacketize::Output;
+use media::packet::{RtpPacket, VideoCodec, VideoConfig};
+
+use crate::fixtures::{VP8, VP9, ivf};
+use crate::{STEP, frames, lose_each_packet, packetize, receive};
+
+fn vp8_packets(mtu: usize) -> Vec<RtpPacket> {
+    // The picture id wraps on the way.
+    packetize::stream(ivf(VP8).iter().zip(0x7ff8..).map(|(frame, id)| packetize::vp8(frame, id & 0x7fff, mtu)))
+}
+
+fn vp9_packets(mtu: usize) -> Vec<RtpPacket> {
+    packetize::stream(ivf(VP9).iter().zip(0x7ff8..).map(|(frame, id)| packetize::vp9(&[frame], id & 0x7fff, &[], mtu)))
+}
+
+#[test]
+fn frames_come_out_whole() {
+    for mtu in [64, 300, 1_200] {
+        for (codec, file, packets) in
+            [(VideoCodec::Vp8, VP8, vp8_packets(mtu)), (VideoCodec::Vp9, VP9, vp9_packets(mtu))]
+        {
+            let got = frames(receive(codec, packets));
+            assert!(got.iter().map(|frame| &frame.data).eq(&ivf(file)));
+            let keys: Vec<u64> = got.iter().filter(|frame| frame.key).map(|frame| frame.rtp_time / STEP).collect();
+            assert_eq!(keys, [0, 12]);
+            let config = got[0].config.as_deref().expect("a key frame");
+            assert_eq!((config.codec(), config.dimensions()), (codec, (192, 108)));
+            assert!(got.iter().all(|frame| !frame.after_loss));
+        }
+    }
+}
+
+#[test]
+fn any_one_packet_lost_costs_one_picture() {
+    lose_each_packet(VideoCodec::Vp8, &vp8_packets(300), |_| false);
+    lose_each_packet(VideoCodec::Vp9, &vp9_packets(300), |_| false);
+}
+
+#[test]
+fn vp9_tells_its_format() {
+    let got = frames(receive(VideoCodec::Vp9, vp9_packets(1_200)));
+    let Some(VideoConfig::Vp9(config)) = got[0].config.as_deref() else { panic!("{:?}", got[0].config) };
+    assert_eq!((config.profile, config.bit_depth, config.chroma_subsampling, config.full_range), (0, 8, 1, false));
+}
+
+#[test]
+fn spatial_layers_become_a_superframe() {
+    let source = ivf(VP9);
+    // Any two frames serve as the layers of a picture here.
+    let layers: Vec<[&[u8]; 2]> = source.chunks(2).map(|pair| [&pair[0][..], &pair[1][..]]).collect();
+    let sizes = [(192, 108), (384, 216)];
+    let packets = |sizes: &[(u16, u16)]| {
+        packetize::stream(layers.iter().zip(0..).map(|(layers, id)| packetize::vp9(layers, id, sizes, 300)))
+    };
+    let got = frames(receive(VideoCodec::Vp9, packets(&sizes)));
+    assert_eq!(got.len(), 12);
+    for (frame, [low, high]) in got.iter().zip(&layers) {
+        let (a, b) = ((low.len() as u32).to_le_bytes(), (high.len() as u32).to_le_bytes());
+        assert!(frame.data == [low, high, &[0xd9][..], &a, &b, &[0xd9]].concat());
+    }
+    assert_eq!(got[0].config.as_deref().expect("a key frame").dimensions(), (384, 216));
+
+    // The packet that ends a layer's frame is lost: the whole picture goes.
+    let mut thinned = packets(&sizes);
+    let lost = thinned.iter().position(|packet| packet.rtp_time == 3 * STEP && packet.payload[0] & 4 != 0);
+    thinned.remove(lost.expect("each layer ends"));
+    let dropped = |output: &&Output| matches!(output, Output::Dropped { rtp_time, .. } if *rtp_time == 3 * STEP);
+    assert_eq!(receive(VideoCodec::Vp9, thinned).iter().filter(dropped).count(), 1);
+}
