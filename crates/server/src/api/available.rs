@@ -1,0 +1,24 @@
+//! The one place that says what is understood but not done yet.
+
+use rules::error::{ApiError, ErrorKind};
+use rules::request::{FileFormat, Mode, StartRecord, Storage};
+
+/// Refuses a valid request that this server cannot fulfil.
+pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
+    let refuse = |field: &str, what: &str, instead: &str| {
+        let message = format!("{field}: {what} is not available yet on this server; available: {instead}");
+        Err(ApiError::new(ErrorKind::NotAvailableYet, message))
+    };
+    if matches!(start.mode, Mode::Mixed(_)) {
+        return refuse("RecordMode", "0 (Mixed)", "1 (SingleStream)");
+    }
+    match start.storage {
+        Storage::Vod(_) => {}
+        Storage::Tos(_) => return refuse("StorageConfig.Type", "0 (Tos)", "1 (Vod)"),
+        Storage::Custom(_) => return refuse("StorageConfig.Type", "2 (Custom)", "1 (Vod)"),
+    }
+    if let Some(other) = start.formats.iter().find(|f| **f != FileFormat::Mp4) {
+        return refuse("FileFormatConfig.FileFormat", other.name(), FileFormat::Mp4.name());
+    }
+    Ok(())
+}
