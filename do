@@ -8,8 +8,8 @@ LIVEKIT_VERSION=v1.11.0
 CARGO_DENY_VERSION=0.20.2
 BUILD_PACKAGES=(build-essential pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
   libavdevice-dev libswscale-dev libswresample-dev)
-TEST_PACKAGES=(ffmpeg chromium python3-venv gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  gstreamer1.0-plugins-bad gstreamer1.0-libav)
+TEST_PACKAGES=(ffmpeg chromium python3-venv gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
 
 help() {
   cat <<'TEXT'

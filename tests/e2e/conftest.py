@@ -48,3 +48,25 @@ def server(tmp_path_factory, request, livekit_if_there):
     yield server
     server.stop()
     server.check()
+
+
+class Venue:
+    """A tapedeck, and the room server on which one of its apps has its rooms."""
+
+    def __init__(self, server, api, rooms):
+        self.server, self.api, self.rooms = server, api, rooms
+
+
+@pytest.fixture(scope="module", params=["embedded", "livekit"])
+def venue(request, server):
+    if request.param == "embedded":
+        return Venue(server, server.api, server.rooms)
+    return Venue(server, server.foreign_api, request.getfixturevalue("livekit"))
+
+
+@pytest.fixture(scope="session")
+def player(tmp_path_factory):
+    """A browser that plays files."""
+    browser = Browser("player.html", tmp_path_factory.mktemp("player"))
+    yield browser
+    browser.stop()

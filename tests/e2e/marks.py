@@ -6,6 +6,7 @@ DAY_SECONDS = 86_400
 FLASH_FRAMES = 2
 RATE = 48_000
 BEEP = 2_880
+BEEP_LEVEL, HUM_LEVEL = 0.25, 0.02
 WHITE, BLACK, DARK = 235, 16, 24
 
 
@@ -58,4 +59,5 @@ def sound(first, count, user):
     """Samples from number `first` since the epoch on, 16 bit."""
     since = np.arange(first, first + count) % RATE
     tone = np.sin(2 * np.pi * since * (600 + 100 * (user % 34)) / RATE)
-    return np.where(since < BEEP, tone * 0.25 * 32767, 0).astype(np.int16).tobytes()
+    level = np.where(since < BEEP, BEEP_LEVEL, HUM_LEVEL)
+    return (tone * level * 32767).astype(np.int16).tobytes()

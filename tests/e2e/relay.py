@@ -89,6 +89,7 @@ def pump(source, sink, old, new):
             keep = next((n for n in range(len(old) - 1, 0, -1) if held.endswith(old[:n])), 0)
             sink.sendall(held[: len(held) - keep])
             held = held[len(held) - keep :]
+        sink.sendall(held)
     except OSError:
         pass
     for one in (source, sink):

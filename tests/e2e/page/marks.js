@@ -2,6 +2,8 @@
 const DAY_SECONDS = 86_400;
 const FLASH_FRAMES = 2;
 const BEEP_S = 0.06;
+const BEEP_LEVEL = 0.25;
+const HUM_LEVEL = 0.02;
 
 const wallMs = () => performance.timeOrigin + performance.now();
 const frameAt = (ms, fps) => Math.floor((ms * fps) / 1000);
@@ -51,8 +53,16 @@ function drawFrame(context, { width, height, fps, user, frame }) {
   box((number % 28) / 4, 4, 2, 10, "#888");
 }
 
-// Schedules the beeps of the next second and a half on the audio clock; each second is scheduled once.
-function scheduleBeeps(audio, destination, user) {
+// The user's tone, faint; `scheduleBeeps` makes it loud.
+function startTone(audio, destination, user) {
+  const tone = new OscillatorNode(audio, { frequency: toneHz(user) });
+  audio.level = new GainNode(audio, { gain: HUM_LEVEL });
+  tone.connect(audio.level).connect(destination);
+  tone.start();
+}
+
+// Schedules the beeps of the next two seconds on the audio clock; each second is scheduled once.
+function scheduleBeeps(audio) {
   // Rendering runs ahead in blocks: the smallest distance of the clocks is the true one.
   audio.wallMinusAudio = Math.min(audio.wallMinusAudio ?? Infinity, wallMs() / 1000 - audio.currentTime);
   const first = Math.ceil(wallMs() / 1000 + 0.1);
@@ -60,9 +70,7 @@ function scheduleBeeps(audio, destination, user) {
     if (second <= (audio.lastBeep ?? 0)) continue;
     audio.lastBeep = second;
     const at = second - audio.wallMinusAudio;
-    const tone = new OscillatorNode(audio, { frequency: toneHz(user) });
-    tone.connect(new GainNode(audio, { gain: 0.25 })).connect(destination);
-    tone.start(at);
-    tone.stop(at + BEEP_S);
+    audio.level.gain.setValueAtTime(BEEP_LEVEL, at);
+    audio.level.gain.setValueAtTime(HUM_LEVEL, at + BEEP_S);
   }
 }

@@ -77,7 +77,8 @@ async function beeper({ user = 0 }) {
   const audio = new AudioContext({ sampleRate: 48000, latencyHint: 0.02 });
   await audio.resume();
   const destination = audio.createMediaStreamDestination();
-  const schedule = () => scheduleBeeps(audio, destination, user);
+  startTone(audio, destination, user);
+  const schedule = () => scheduleBeeps(audio);
   schedule();
   const timer = setInterval(schedule, 250);
   const track = destination.stream.getAudioTracks()[0];

@@ -1,0 +1,184 @@
+"""The main job: a room, its users, one exact and playable file each."""
+
+import time
+from threading import Event
+
+import pytest
+
+import openapi
+import players
+from probe import (
+    SYNC_BAD_NETWORK_MS,
+    WALL_MS,
+    assert_in_sync,
+    assert_on_the_wall_clock,
+    assert_whole,
+    frame_ms,
+    probe,
+    share_there,
+    total,
+)
+from publishers import Synthetic
+from relay import BadNetwork
+from server import Rooms, Server
+
+TASK = "main"
+SIZE = {"width": 1280, "height": 720, "fps": 30}
+# Media time that passes while recording.
+LENGTH_S = 30
+
+
+def record(api, room, seconds, task=TASK):
+    """Records a room for some seconds. Returns the task, when it was stopped (s since the epoch), and how long it took
+    from there to the end."""
+    api.start(room, task)
+    api.wait_status(room, task, openapi.RUNNING)
+    Event().wait(seconds)
+    stopped = time.time()
+    api.stop(room, task)
+    ended = api.wait_status(room, task, openapi.ENDED)
+    return ended, stopped, time.time() - stopped
+
+
+def only_files(server, task):
+    return {user: only for (user, _), (only,) in server.files(task).items()}
+
+
+def assert_length(file, report, stopped):
+    """The file lasts from its first media to the stop, and both tracks last as long as the file."""
+    end_ms = file["StartTime"] + file["Duration"]
+    assert abs(end_ms - stopped * 1000) < WALL_MS + frame_ms(report), (file, stopped)
+    assert abs(report["duration_ms"] - file["Duration"]) < 25
+    assert abs(report["audio"]["end_ms"] - report["video"]["end_ms"]) < frame_ms(report)
+
+
+def test_two_users_without_loss(venue, player, tmp_path):
+    room = "two"
+    with Synthetic(venue.rooms, room, tmp_path, users=["alice", "bob"], **SIZE):
+        task, stopped, took = record(venue.api, room, LENGTH_S)
+    assert took < 5
+    files = only_files(venue.server, task)
+    assert sorted(files) == ["alice", "bob"]
+    for path, file in files.values():
+        report = probe(path)
+        assert_whole(report)
+        assert_in_sync(report, pairs=LENGTH_S - 3)
+        assert_length(file, report, stopped)
+        assert_on_the_wall_clock(report, file)
+        assert not report["video"]["black"] and not report["audio"]["silences"] and not report["audio"]["gaps"]
+        assert report["video"]["first_ms"] < 100
+        # To the stop: what was sent in the last moments is there, give or take what was on its way.
+        assert report["video"]["end_ms"] > file["Duration"] - 3 * frame_ms(report)
+        assert (file["VideoCodec"], file["AudioCodec"]) == ("h264", "aac")
+        assert (file["VideoWidth"], file["VideoHeight"]) == (1280, 720)
+        for look in (players.ffmpeg, players.gstreamer):
+            look(path, file["Duration"] / 1000)
+        players.chromium(player, path, file["Duration"] / 1000)
+
+
+BAD = {"loss": 0.05, "jitter_ms": 60}
+
+
+@pytest.fixture
+def bad_uplink(venue, tmp_path):
+    """The venue's rooms, seen by publishers through a bad network."""
+    rooms, server = venue.rooms, venue.server
+    signal, media = (server.rooms_port, server.media_port) if rooms is server.rooms else (rooms.port, rooms.udp_port)
+    network = BadNetwork(tmp_path, signal, media)
+    yield network, Rooms(network.url, rooms.key, rooms.secret)
+    network.stop()
+
+
+def test_two_users_on_a_bad_network(venue, bad_uplink, tmp_path):
+    network, rooms = bad_uplink
+    network.impair(**BAD)
+    room = "bad-uplink"
+    with Synthetic(rooms, room, tmp_path, users=["alice", "bob"], **SIZE):
+        task, stopped, _ = record(venue.api, room, LENGTH_S)
+    stats = network.stats()["up"]
+    assert stats["lost"] > 200 and stats["overtaken"] > 1000, "the network was not bad"
+    for path, file in only_files(venue.server, task).values():
+        judge_bad(path, file, stopped)
+
+
+def judge_bad(path, file, stopped):
+    report = probe(path)
+    video = report["video"]
+    assert share_there(report) >= 0.995, (video["missing"], video["missing_at"])
+    assert not any(video[flaw] for flaw in ("duplicated", "out_of_order", "unreadable", "damaged")), video
+    assert_in_sync(report, SYNC_BAD_NETWORK_MS, pairs=LENGTH_S * 2 // 3)
+    assert_length(file, report, stopped)
+    players.ffmpeg(path, file["Duration"] / 1000)
+
+
+def test_recorder_on_a_bad_network(tmp_path_factory, tmp_path):
+    """The recorder's own way to the room server is bad: an app whose room server is the embedded one, seen through it."""
+    inner = Server(tmp_path_factory.mktemp("inner"))
+    network = BadNetwork(tmp_path, inner.rooms_port, inner.media_port)
+    outer = Server(tmp_path_factory.mktemp("outer"), Rooms(network.url, inner.rooms.key, inner.rooms.secret))
+    try:
+        network.impair(**BAD)
+        room = "bad-downlink"
+        with Synthetic(inner.rooms, room, tmp_path, users=["alice"], **SIZE):
+            task, stopped, _ = record(outer.foreign_api, room, LENGTH_S)
+        ((path, file),) = only_files(outer, task).values()
+        judge_bad(path, file, stopped)
+    finally:
+        outer.stop()
+        network.stop()
+        inner.stop()
+    outer.check()
+
+
+def test_opus_is_kept_when_asked(venue, tmp_path):
+    room = "opus"
+    with Synthetic(venue.rooms, room, tmp_path, users=["alice"], width=320, height=180, fps=30):
+        venue.api.start(room, TASK, Tapedeck={"AudioCodec": "opus"})
+        venue.api.wait_status(room, TASK, openapi.RUNNING)
+        Event().wait(8)
+        venue.api.stop(room, TASK)
+        task = venue.api.wait_status(room, TASK, openapi.ENDED)
+    ((path, file),) = only_files(venue.server, task).values()
+    report = probe(path)
+    assert file["AudioCodec"] == report["audio"]["codec"] == "opus"
+    assert_whole(report)
+    assert_in_sync(report)
+    players.ffmpeg(path, file["Duration"] / 1000)
+
+
+def test_sound_only(venue, tmp_path):
+    room = "sound"
+    with Synthetic(venue.rooms, room, tmp_path, users=["alice"], width=320, height=180, fps=30):
+        venue.api.start(room, TASK, Control={"MediaType": 1})
+        venue.api.wait_status(room, TASK, openapi.RUNNING)
+        Event().wait(5)
+        venue.api.stop(room, TASK)
+        task = venue.api.wait_status(room, TASK, openapi.ENDED)
+    ((path, file),) = only_files(venue.server, task).values()
+    report = probe(path)
+    assert report["video"] is None and len(report["audio"]["beeps"]) >= 4
+    assert total(report["audio"]["silences"]) == 0
+
+
+def test_only_the_streams_that_were_asked_for(venue, tmp_path):
+    room = "chosen"
+    with Synthetic(venue.rooms, room, tmp_path, users=["alice", "bob", "carol"], width=320, height=180, fps=15):
+        venue.api.start(room, "one", TargetStreams={"StreamList": [{"UserId": "bob"}]})
+        venue.api.start(room, "others", ExcludeStreams={"StreamList": [{"UserId": "bob", "StreamType": 0}]})
+        for task in ("one", "others"):
+            venue.api.wait_status(room, task, openapi.RUNNING)
+        Event().wait(4)
+        for task in ("one", "others"):
+            venue.api.stop(room, task)
+        one, others = (venue.api.wait_status(room, task, openapi.ENDED) for task in ("one", "others"))
+    assert sorted(only_files(venue.server, one)) == ["bob"]
+    assert sorted(only_files(venue.server, others)) == ["alice", "carol"]
+
+
+def test_an_empty_room_ends_by_itself(server):
+    server.api.start("empty", TASK, Control={"MaxIdleTime": 10})
+    task = server.api.wait_status("empty", TASK, openapi.ENDED, deadline_s=40)
+    assert task["StopReason"] == "IdleTimeOut" and task["RecordFileList"] == []
+    # A finished id may be started again.
+    assert server.api.start("empty", TASK) == "ok"
+    server.api.stop("empty", TASK)
