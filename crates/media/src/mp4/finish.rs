@@ -17,7 +17,7 @@ use super::{
     Error, HEAD, Result, SampleEntry,
     disk::{Disk, FileDisk},
     finished::{Finished, Summary},
-    head::{self, Head, State},
+    head::{self, Head, State, TWIN},
     journal::Journal,
     plan,
 };
@@ -52,6 +52,8 @@ pub(super) fn finish_on(disk: &mut dyn Disk, options: &FinishOptions, filler: &d
     let summary = match stage(disk)? {
         Stage::Finished(summary) => {
             if disk.len()? > summary.size {
+                // The journal goes only when the head is on the medium.
+                disk.sync()?;
                 disk.truncate(summary.size)?;
                 disk.sync()?;
             }
@@ -81,8 +83,8 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
     let mut bytes = vec![0; HEAD.min(len) as usize];
     let read = disk.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
-    if let Some(growing) = head::decode_growing(&bytes) {
-        return growing.map(Stage::Growing);
+    if let Some(head) = head::decode_growing(&bytes, 0) {
+        return head.map(Stage::Growing);
     }
     if let Some(image) = head::image_len(&bytes).filter(|image| *image as u64 <= len) {
         let mut bytes = vec![0; image];
@@ -91,8 +93,12 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
             return Ok(Stage::Finished(summary));
         }
     }
-    match Journal::read(disk)? {
-        Some(journal) => Ok(Stage::Finishing(journal)),
+    // The journal before the twin: if the front was torn by finishing, the twin may be older than the front was.
+    if let Some(journal) = Journal::read(disk)? {
+        return Ok(Stage::Finishing(journal));
+    }
+    match head::decode_growing(&bytes, TWIN) {
+        Some(head) => head.map(Stage::Growing),
         None if len <= HEAD => Err(Error::Empty),
         None => Err(Error::Corrupt("neither a head nor a journal".into())),
     }

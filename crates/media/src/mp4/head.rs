@@ -68,10 +68,10 @@ fn track(trak: TrakBox) -> Result<Track> {
     Ok(Track { id: trak.tkhd_box.track_id, entries })
 }
 
-/// The growing file's head among its first bytes: the one in front, or else its twin.
-pub(super) fn decode_growing(bytes: &[u8]) -> Option<Result<Head>> {
-    let whole = |at: u64| open(bytes.get(at as usize..)?, at).filter(|sealed| sealed.state == State::Growing);
-    whole(0).or_else(|| whole(TWIN)).map(|sealed| Head::decode(&sealed))
+/// The growing file's head at the place `at` (0 or [`TWIN`]) of the file's first bytes.
+pub(super) fn decode_growing(bytes: &[u8], at: u64) -> Option<Result<Head>> {
+    let sealed = open(bytes.get(at as usize..)?, at).filter(|sealed| sealed.state == State::Growing)?;
+    Some(Head::decode(&sealed))
 }
 
 /// What the image is the head of.

@@ -4,7 +4,7 @@
 //! may be zeros or half written when it is needed.
 
 use super::{
-    Result,
+    HEAD, Result,
     cursor::{Cursor, FNV_START, fnv},
     disk::Disk,
 };
@@ -26,7 +26,7 @@ const MAGIC: [u8; 8] = *b"tdfinish";
 const BEFORE: usize = 8 + 16 + 8 + 8;
 /// Hash, length of the box, magic.
 const AFTER: usize = 8 + 8 + 8;
-/// No `moof` index of two days is larger.
+/// No index of two days is larger.
 const MAX_LEN: u64 = 512 << 20;
 
 impl Journal {
@@ -80,7 +80,8 @@ impl Journal {
         bytes.truncate(read);
         let fits = |journal: &Self| {
             let plain = journal.media_end.saturating_add(size);
-            journal.shift % 4096 == 0 && (len == plain || len == plain.saturating_add(journal.shift))
+            let room = journal.shift <= MAX_LEN && journal.image.len() as u64 <= HEAD + journal.shift;
+            room && (len == plain || len == plain.saturating_add(journal.shift))
         };
         Ok(Self::decode(&bytes).filter(fits))
     }

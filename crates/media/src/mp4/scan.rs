@@ -1,5 +1,7 @@
 //! Walking over the fragments of a growing file.
 
+use std::ops::Range;
+
 use super::{
     HEAD, Result,
     cursor::Cursor,
@@ -14,45 +16,59 @@ const BLOCK: usize = 4096;
 const MAX_MOOF: usize = 4 << 20;
 
 /// Where the fragments end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Extent {
     /// The first byte behind the last whole fragment.
     pub end: u64,
     /// Number of fragments.
     pub fragments: u32,
+    /// Where whole fragments begin whose content makes no sense; they were passed over.
+    pub unsound: Vec<u64>,
 }
 
 /// Gives every run of every whole fragment to `visit`, in order, with `offset` counted from the beginning of the file.
-/// A fragment whose content makes no sense is passed over; the first one that is not whole ends the walk.
+/// The first fragment that is not whole ends the walk.
 pub(super) fn scan(disk: &dyn Disk, tracks: &[Track], mut visit: impl FnMut(ReadRun)) -> Result<Extent> {
     let len = disk.len()?;
-    let mut extent = Extent { end: HEAD, fragments: 0 };
+    let mut extent = Extent { end: HEAD, fragments: 0, unsound: Vec::new() };
     let mut buffer = Vec::new();
     while let Some(fragment) = read_fragment(disk, extent.end, len, &mut buffer)? {
         let start = extent.end;
         let payload = fragment.moof_len + 8..fragment.len;
-        let runs = fragment::decode(&buffer[8..fragment.moof_len as usize]).unwrap_or_default();
-        let sound = |run: &ReadRun| {
-            let known = tracks.iter().find(|track| track.id == run.track);
-            let inside = run.offset >= payload.start && run.offset.saturating_add(run.size()) <= payload.end;
-            inside
-                && known.is_some_and(|track| {
-                    (run.entry as usize) < track.entries.len() && run.end() <= track.first().max_ticks()
-                })
-        };
-        for mut run in runs.into_iter().filter(sound) {
-            run.offset += start;
-            visit(run);
+        let moof = &buffer[8..fragment.moof_len as usize];
+        let runs = fragment::decode(moof).filter(|runs| runs.iter().all(|run| is_sound(run, tracks, &payload)));
+        match runs {
+            _ if fragment.dead => {}
+            Some(runs) => runs.into_iter().for_each(|run| visit(ReadRun { offset: start + run.offset, ..run })),
+            None => extent.unsound.push(start),
         }
-        extent = Extent { end: start + fragment.len, fragments: extent.fragments.saturating_add(1) };
+        extent.end = start + fragment.len;
+        extent.fragments = extent.fragments.saturating_add(1);
     }
     Ok(extent)
+}
+
+/// Makes the fragment at `at` one that is always passed over, by players, too: it may name what the head does not know
+/// yet, because power failed before the head was on the medium.
+pub(super) fn bury(disk: &mut dyn Disk, at: u64) -> Result<()> {
+    Ok(disk.write_at(DEAD, at + 4)?)
+}
+
+/// The type of a buried `moof`.
+const DEAD: &[u8; 4] = b"free";
+
+/// Whether the run is of a known track and entry, ends in time, and lies inside the `mdat`.
+fn is_sound(run: &ReadRun, tracks: &[Track], payload: &Range<u64>) -> bool {
+    let inside = run.offset >= payload.start && run.offset.saturating_add(run.size()) <= payload.end;
+    let fits = |track: &Track| (run.entry as usize) < track.entries.len() && run.end() <= track.first().max_ticks();
+    inside && tracks.iter().find(|track| track.id == run.track).is_some_and(fits)
 }
 
 /// A whole fragment: the length of its `moof`, and of `moof` and `mdat` together.
 struct Fragment {
     moof_len: u64,
     len: u64,
+    dead: bool,
 }
 
 /// Reads the `moof` at `at` into `buffer`; `None` when no whole fragment is there.
@@ -60,7 +76,9 @@ fn read_fragment(disk: &dyn Disk, at: u64, len: u64, buffer: &mut Vec<u8>) -> Re
     buffer.resize(BLOCK, 0);
     let read = disk.read_at(buffer, at)?;
     buffer.truncate(read);
-    let Some(moof_len) = box_len(buffer, b"moof").filter(|size| *size <= MAX_MOOF) else { return Ok(None) };
+    let dead = box_len(buffer, DEAD).is_some();
+    let moof_len = box_len(buffer, if dead { DEAD } else { b"moof" });
+    let Some(moof_len) = moof_len.filter(|size| *size <= MAX_MOOF) else { return Ok(None) };
     if buffer.len() < moof_len + 8 {
         buffer.resize(moof_len + 8, 0);
         let read = disk.read_at(buffer, at)?;
@@ -68,7 +86,7 @@ fn read_fragment(disk: &dyn Disk, at: u64, len: u64, buffer: &mut Vec<u8>) -> Re
     }
     let Some(mdat_len) = buffer.get(moof_len..).and_then(|rest| box_len(rest, b"mdat")) else { return Ok(None) };
     let (moof_len, mdat_len) = (moof_len as u64, mdat_len as u64);
-    let fragment = Fragment { moof_len, len: moof_len + mdat_len };
+    let fragment = Fragment { moof_len, len: moof_len + mdat_len, dead };
     Ok((at + fragment.len <= len).then_some(fragment))
 }
 

@@ -11,7 +11,7 @@ use super::{
     fragment::{self, Run},
     head::{Head, TWIN},
     moov::Track,
-    scan::scan,
+    scan::{bury, scan},
 };
 
 /// A track of a file, by the number it has in the file.
@@ -45,6 +45,8 @@ pub struct Writer {
     end: u64,
     /// Number of fragments written.
     fragments: u32,
+    /// Whether the head in front may be on the medium in part.
+    unsynced_head: bool,
     out: Vec<u8>,
 }
 
@@ -111,14 +113,16 @@ impl Writer {
 
     pub(super) fn recover_on(mut disk: Box<dyn Disk>) -> Result<(Self, Recovered)> {
         let Stage::Growing(head) = stage(&*disk)? else { return Err(Error::Finished) };
-        // Whole it may be, but what follows it may not; and if it was read from its twin, it is not.
-        write_front(&mut *disk, &head.encode(0)?)?;
         let mut tracks: Vec<_> = head.tracks.iter().map(RecoveredTrack::new).collect();
         let extent = scan(&*disk, &head.tracks, |run| {
             let track = tracks.iter_mut().find(|track| track.id.0 == run.track).expect("scan gives known tracks only");
             track.end = track.end.max(run.end());
             track.samples += run.samples.len() as u64;
         })?;
+        for fragment in &extent.unsound {
+            tracing::warn!(at = fragment, "damaged fragment passed over");
+            bury(&mut *disk, *fragment)?;
+        }
         let truncated = disk.len()?.saturating_sub(extent.end);
         disk.truncate(extent.end)?;
         let recovered = Recovered { anchor: head.anchor.clone(), tracks, truncated };
@@ -126,12 +130,14 @@ impl Writer {
         for (pending, track) in writer.pending.iter_mut().zip(&recovered.tracks) {
             pending.end = track.end;
         }
+        // One of the two heads may be torn, or older than the other.
+        writer.write_head(writer.head.clone())?;
         Ok((writer, recovered))
     }
 
     fn over(disk: Box<dyn Disk>, head: Head, end: u64, fragments: u32) -> Self {
         let pending = head.tracks.iter().map(|_| Pending::default()).collect();
-        Self { disk, head, pending, buffered: (0, 0), end, fragments, out: Vec::new() }
+        Self { disk, head, pending, buffered: (0, 0), end, fragments, unsynced_head: true, out: Vec::new() }
     }
 
     /// Adds a track whose samples are described by `entry`. The head on disk names it when this returns.
@@ -219,7 +225,9 @@ impl Writer {
 
     /// Returns when everything flushed is on the medium.
     pub fn sync(&mut self) -> Result<()> {
-        Ok(self.disk.sync()?)
+        self.disk.sync()?;
+        self.unsynced_head = false;
+        Ok(())
     }
 
     /// Bytes of the file that are written, the head included.
@@ -247,24 +255,24 @@ impl Writer {
         position.ok_or_else(|| Error::Invalid("unknown track".into()))
     }
 
-    /// Puts `head` in the present one's place: first the twin, then the one in front, so that one is always whole.
+    /// Puts `head` in the present one's place: first the twin, then the one in front, so that one is always whole, on
+    /// the medium as well once there is media to lose.
     fn write_head(&mut self, head: Head) -> Result<()> {
-        let image = head.encode(0)?;
-        self.disk.write_at(&head.encode(TWIN)?, TWIN)?;
-        if self.end > HEAD {
-            // There is media to lose if power fails now.
-            self.disk.sync()?;
+        let (front, twin) = (head.encode(0)?, head.encode(TWIN)?);
+        let media = self.end > HEAD;
+        if media && self.unsynced_head {
+            self.sync()?;
         }
-        write_front(&mut *self.disk, &image)?;
+        self.disk.write_at(&twin, TWIN)?;
+        if media {
+            self.sync()?;
+        }
+        self.unsynced_head = true;
+        let padding = Head::padding(&front);
+        self.disk.write_at(&[&front[..], &padding].concat(), 0)?;
         self.head = head;
         Ok(())
     }
-}
-
-fn write_front(disk: &mut dyn Disk, image: &[u8]) -> Result<()> {
-    let mut bytes = image.to_vec();
-    bytes.extend(Head::padding(image));
-    Ok(disk.write_at(&bytes, 0)?)
 }
 
 impl RecoveredTrack {

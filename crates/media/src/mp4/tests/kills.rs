@@ -99,6 +99,24 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Takes over that a recovered file ends at `end`.
+    fn survive(&mut self, end: u64, power_lost: bool) {
+        let whole = |sample: &Sample| sample.dts + u64::from(sample.duration) <= end;
+        let kept = self.samples.iter().take_while(|sample| whole(sample)).count();
+        assert!(kept >= self.synced, "synced samples are lost");
+        self.samples.truncate(if power_lost { self.synced } else { kept });
+        self.lost.iter_mut().for_each(|lost| lost.end = lost.end.min(end));
+        self.lost.retain(|lost| !lost.is_empty());
+        if power_lost {
+            let synced_end = self.samples.last().map_or(0, |last| last.dts + u64::from(last.duration));
+            self.lost.push(synced_end..end);
+        }
+        self.flushed = self.samples.len();
+        self.end = end;
+    }
+}
+
 /// A recording under test.
 struct World {
     disk: Mortal,
@@ -159,12 +177,15 @@ impl World {
     /// After a death: recovers, and takes over what survived. `false` when nothing did.
     fn recover(&mut self) -> bool {
         let power_lost = self.disk.revive() == Some(Death::PowerLoss);
+        let nothing_synced = self.models.iter().all(|model| model.synced == 0);
         let (writer, recovered) = match Writer::recover_on(Box::new(self.disk.clone())) {
             Ok(both) => both,
             Err(Error::Empty) => {
-                assert!(self.models.iter().all(|model| model.synced == 0), "synced media is lost");
+                assert!(nothing_synced, "synced media is lost");
                 return false;
             }
+            // Not even the head was on the medium.
+            Err(Error::Corrupt(_)) if power_lost && nothing_synced => return false,
             Err(e) => panic!("cannot recover: {e}"),
         };
         self.writer = writer;
@@ -172,19 +193,11 @@ impl World {
         for model in &mut self.models {
             let kind = model.kind;
             let found = recovered.tracks.iter().find(|track| track.entries[0].kind() == kind);
-            let kept = found.map_or(0, |track| track.samples as usize);
-            assert!(kept >= model.synced, "synced samples are lost");
-            let kept = if power_lost { model.synced } else { kept };
-            model.samples.truncate(kept);
-            let before = model.samples.last().map_or(0, |last| last.dts + u64::from(last.duration));
-            let before = before.max(model.lost.last().map_or(0, |lost| lost.end));
-            model.end = found.map_or(0, |track| track.end);
-            if power_lost {
-                model.lost.push(before..model.end);
-            } else {
-                assert_eq!(model.end, before);
+            model.survive(found.map_or(0, |track| track.end), power_lost);
+            if model.lost.is_empty() {
+                assert_eq!(found.map_or(0, |track| track.samples), model.samples.len() as u64);
             }
-            (model.id, model.flushed, model.synced) = (found.map(|track| track.id), kept, model.synced.min(kept));
+            model.id = found.map(|track| track.id);
             model.entries = found.map(|track| track.entries.clone()).unwrap_or_default();
         }
         true
