@@ -143,21 +143,28 @@ dependencies() {
   fi
 }
 
-# What no other tool knows: where unsafe code may live, which crates may know which, and what is not left behind.
+# What no other tool knows: where unsafe code, clocks and I/O may live, which crates may know which, what is left behind.
 house_rules() {
-  local found
-  found=$(grep -rnE '\bunsafe[ {]' crates --include='*.rs' | grep -v '^crates/codec/' || true)
-  [ -z "$found" ] || die "unsafe code outside crates/codec:
-$found"
-  found=$(grep -rnE 'TODO|FIXME|XXX|todo!\(|unimplemented!\(|#\[ignore\]' crates tests ./do .ci --include='*.rs' \
-    --include='*.py' --include='*.js' --include=do --exclude-dir=node_modules | grep -v "^./do:" || true)
-  [ -z "$found" ] || die "left behind:
-$found"
+  forbid 'unsafe code outside crates/codec' '\bunsafe[ {]' crates/{rules,media,rtc,store,recorder,synth,server,testkit}
+  forbid 'left behind' 'TODO|FIXME|XXX|todo!\(|unimplemented!\(|#\[ignore\]' crates tests/e2e
+  forbid 'clock, I/O, threads or order by chance in crates/rules' \
+    '(SystemTime|Instant)::now|std::(fs|net|thread|env)|tokio|async fn|Hash(Map|Set)' crates/rules/src
+  forbid 'clock, sockets, threads or order by chance in crates/media' \
+    '(SystemTime|Instant)::now|std::(net|thread|env)|tokio|async fn|Hash(Map|Set)' crates/media/src
   arrows rules ''
   arrows media rules
   arrows codec 'rules|media'
   arrows store rules
   arrows rtc 'rules|media'
+}
+
+# Fails with the named fault when a source file under the given folders matches.
+forbid() {
+  local fault=$1 pattern=$2 found
+  shift 2
+  found=$(grep -rnE "$pattern" "$@" --include='*.rs' --include='*.py' --include='*.js' --exclude-dir=node_modules || true)
+  [ -z "$found" ] || die "$fault:
+$found"
 }
 
 # The crates that the named one may depend on, of our own.
