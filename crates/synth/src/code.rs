@@ -71,8 +71,12 @@ impl<'a> Luma<'a> {
         let height = height.min(picture.height.saturating_sub(y)) as usize;
         let stride = picture.strides[0];
         let data = picture.planes[0].get(y as usize * stride + x as usize..)?;
-        (width > 0 && height > 0 && data.len() >= (height - 1) * stride + width)
-            .then_some(Luma { data, stride, width, height })
+        (width > 0 && height > 0 && data.len() >= (height - 1) * stride + width).then_some(Luma {
+            data,
+            stride,
+            width,
+            height,
+        })
     }
 
     /// One row of pixels.

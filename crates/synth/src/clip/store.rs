@@ -150,7 +150,8 @@ impl Clip {
 /// FNV-1a of everything that decides the content.
 fn key(spec: &ClipSpec) -> u64 {
     let text = format!("{spec:?}");
-    MAGIC.iter().chain(text.as_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    MAGIC
+        .iter()
+        .chain(text.as_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
