@@ -1,0 +1,169 @@
+//! A published track: its layers as they flow, and who gets it.
+
+use super::clock::Report;
+use super::config::VideoCodec;
+use super::peer::Pid;
+use crate::proto;
+use std::time::{Duration, Instant};
+use str0m::format::CodecSpec;
+use str0m::media::Pt;
+use str0m::rtp::Ssrc;
+
+/// Number of a track, unique in the process.
+pub type TrackId = u64;
+
+/// A layer without packets for this long is taken to be switched off.
+const FLOWING: Duration = Duration::from_secs(1);
+/// Key frames are asked for at most this often per layer.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+
+/// One RTP stream of a track.
+#[derive(Debug)]
+pub struct Layer {
+    /// 0 is the smallest picture.
+    pub rank: u8,
+    pub ssrc: Ssrc,
+    pub report: Option<Report>,
+    last_packet: Instant,
+    last_request: Option<Instant>,
+}
+
+/// A published track.
+#[derive(Debug)]
+pub struct Track {
+    pub id: TrackId,
+    pub owner: Pid,
+    /// Published by a hidden participant: nobody gets it.
+    pub hidden: bool,
+    pub info: proto::TrackInfo,
+    /// `None` for sound.
+    pub codec: Option<VideoCodec>,
+    /// Payload type last seen, and what it stands for.
+    pub payload: Option<(Pt, CodecSpec)>,
+    layers: Vec<Layer>,
+    pub subscribers: Vec<Pid>,
+}
+
+impl Track {
+    pub fn new(id: TrackId, owner: Pid, info: proto::TrackInfo, codec: Option<VideoCodec>, hidden: bool) -> Self {
+        Self { id, owner, hidden, info, codec, payload: None, layers: Vec::new(), subscribers: Vec::new() }
+    }
+
+    pub fn is_video(&self) -> bool {
+        self.info.r#type() == proto::TrackType::Video
+    }
+
+    /// RTP clock in Hz.
+    pub fn rate(&self) -> u32 {
+        if self.is_video() { 90_000 } else { 48_000 }
+    }
+
+    /// The layer of a stream. `Err` with the layer when a new stream has taken its place.
+    pub fn layer_mut(&mut self, ssrc: Ssrc, rid: Option<&str>, now: Instant) -> Result<&mut Layer, &mut Layer> {
+        let rank = rank(rid);
+        let found = self.layers.iter().position(|layer| layer.rank == rank);
+        let (at, fresh) = match found {
+            Some(at) if self.layers[at].ssrc == ssrc => (at, false),
+            Some(at) => {
+                self.layers[at] = Layer::new(rank, ssrc, now);
+                (at, true)
+            }
+            None => {
+                self.layers.push(Layer::new(rank, ssrc, now));
+                (self.layers.len() - 1, false)
+            }
+        };
+        let layer = &mut self.layers[at];
+        if fresh { Err(layer) } else { Ok(layer) }
+    }
+
+    /// The highest layer that flows; when none does, the one that flowed last.
+    pub fn best_layer(&self, now: Instant) -> Option<&Layer> {
+        let flowing = self.layers.iter().filter(|layer| layer.flows(now)).max_by_key(|layer| layer.rank);
+        flowing.or_else(|| self.layers.iter().max_by_key(|layer| layer.last_packet))
+    }
+
+    /// Notes that a key frame of the layer in use is wanted; its stream if it may be asked for now.
+    pub fn take_keyframe_request(&mut self, rank: Option<u8>, now: Instant) -> Option<Ssrc> {
+        if !self.is_video() {
+            return None;
+        }
+        let rank = rank.or_else(|| self.best_layer(now).map(|layer| layer.rank))?;
+        let layer = self.layers.iter_mut().find(|layer| layer.rank == rank)?;
+        let throttled = layer.last_request.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_INTERVAL);
+        if throttled {
+            return None;
+        }
+        layer.last_request = Some(now);
+        Some(layer.ssrc)
+    }
+}
+
+impl Layer {
+    fn new(rank: u8, ssrc: Ssrc, now: Instant) -> Self {
+        Self { rank, ssrc, report: None, last_packet: now, last_request: None }
+    }
+
+    pub fn note_packet(&mut self, now: Instant) {
+        self.last_packet = self.last_packet.max(now);
+    }
+
+    fn flows(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_packet) < FLOWING
+    }
+}
+
+/// Order of simulcast layers by their names: `q`, `h`, `f` of the SDKs, or numbers. The only stream of a track has
+/// no name.
+fn rank(rid: Option<&str>) -> u8 {
+    match rid {
+        Some("f") => 2,
+        Some("h") => 1,
+        Some(number) => number.parse().unwrap_or(0),
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video() -> Track {
+        let info = proto::TrackInfo { r#type: proto::TrackType::Video as i32, ..Default::default() };
+        Track::new(1, 1, info, Some(VideoCodec::Vp8), false)
+    }
+
+    #[test]
+    fn the_best_layer_is_the_highest_that_flows() {
+        let (mut track, t0) = (video(), Instant::now());
+        for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
+            assert!(track.layer_mut(Ssrc::from(ssrc), Some(rid), t0).is_ok());
+        }
+        assert_eq!(track.best_layer(t0).map(|layer| layer.rank), Some(2));
+        let later = t0 + FLOWING;
+        track.layer_mut(Ssrc::from(1), Some("q"), later).expect("known").note_packet(later);
+        assert_eq!(track.best_layer(later).map(|layer| layer.rank), Some(0), "f and h stopped");
+        track.layer_mut(Ssrc::from(3), Some("f"), later).expect("known").note_packet(later);
+        assert_eq!(track.best_layer(later).map(|layer| layer.rank), Some(2), "f is back");
+    }
+
+    #[test]
+    fn a_new_stream_in_a_layer_is_told_apart() {
+        let (mut track, t0) = (video(), Instant::now());
+        assert!(track.layer_mut(Ssrc::from(1), None, t0).is_ok());
+        assert!(track.layer_mut(Ssrc::from(2), None, t0).is_err());
+        assert!(track.layer_mut(Ssrc::from(2), None, t0).is_ok());
+    }
+
+    #[test]
+    fn keyframe_requests_are_throttled_per_layer() {
+        let (mut track, t0) = (video(), Instant::now());
+        assert_eq!(track.take_keyframe_request(None, t0), None, "nothing flows yet");
+        let _ = track.layer_mut(Ssrc::from(1), Some("q"), t0);
+        let _ = track.layer_mut(Ssrc::from(2), Some("h"), t0);
+        assert_eq!(track.take_keyframe_request(None, t0), Some(Ssrc::from(2)));
+        assert_eq!(track.take_keyframe_request(Some(1), t0 + KEYFRAME_INTERVAL / 2), None);
+        assert_eq!(track.take_keyframe_request(Some(0), t0), Some(Ssrc::from(1)));
+        assert_eq!(track.take_keyframe_request(Some(1), t0 + KEYFRAME_INTERVAL), Some(Ssrc::from(2)));
+    }
+}
