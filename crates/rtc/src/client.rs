@@ -6,19 +6,25 @@ mod backoff;
 mod event;
 mod key_frames;
 mod link;
+mod path;
 mod peer;
+mod publish;
 mod receive;
 mod roster;
 mod sdp;
+mod send;
 mod signalling;
 mod streams;
 mod subscribe;
+mod tracks;
 mod wanted;
 
 pub use event::{
     ClientStats, CloseReason, Participant, RoomEvent, Rotation, Track, TrackKind, TrackPacket, TrackSource,
 };
+pub use publish::Publisher;
 pub use subscribe::Subscriber;
+pub use tracks::{AudioTrack, MediaFrame, PublishEvent, TrackId, VideoCodec, VideoLayer, VideoTrack};
 
 use std::collections::BTreeMap;
 

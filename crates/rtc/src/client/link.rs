@@ -48,7 +48,7 @@ pub(super) enum LinkEvent {
     Open {
         local: IpAddr,
     },
-    Message(signal_response::Message),
+    Message(Box<signal_response::Message>),
     /// The server answered the upgrade with an HTTP error.
     Refused {
         status: u16,
@@ -181,7 +181,7 @@ async fn exchange(
                     Some(Ok(_)) => continue,
                 };
                 let event = match message {
-                    Ok(SignalResponse { message: Some(message) }) => LinkEvent::Message(message),
+                    Ok(SignalResponse { message: Some(message) }) => LinkEvent::Message(Box::new(message)),
                     // A kind of message that this client does not know.
                     Ok(SignalResponse { message: None }) => continue,
                     Err(e) => return format!("unreadable message: {e}"),

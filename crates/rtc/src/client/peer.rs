@@ -63,7 +63,7 @@ impl Peer {
         }
     }
 
-    /// Changes the connection and takes out what follows from the change.
+    /// Changes the connection and takes out what follows from the change. Datagrams go with the next `poll`.
     pub(super) fn change<R>(
         &mut self,
         now: Instant,
@@ -71,8 +71,8 @@ impl Peer {
         events: &mut Vec<PeerEvent>,
     ) -> Result<R, PeerError> {
         let result = change(&mut self.rtc);
-        self.wake = drain(&mut self.rtc, &mut self.queue, None, events)?.min(now);
-        self.socket.send(&mut self.queue);
+        self.wake = drain(&mut self.rtc, &mut self.queue, None, events)?;
+        self.handle_time(now, events)?;
         Ok(result)
     }
 
@@ -88,16 +88,21 @@ impl Peer {
                 break;
             }
         }
-        if self.wake <= now {
-            self.rtc.handle_input(Input::Timeout(now))?;
-            self.wake = drain(&mut self.rtc, &mut self.queue, None, events)?;
-        }
+        self.handle_time(now, events)?;
         self.socket.send(&mut self.queue);
         Ok(self.wake)
     }
 
     pub(super) fn socket_stats(&self) -> SocketStats {
         self.socket.stats()
+    }
+
+    fn handle_time(&mut self, now: Instant, events: &mut Vec<PeerEvent>) -> Result<(), RtcError> {
+        if self.wake <= now {
+            self.rtc.handle_input(Input::Timeout(now))?;
+            self.wake = drain(&mut self.rtc, &mut self.queue, None, events)?;
+        }
+        Ok(())
     }
 
     fn receive(&mut self, events: &mut Vec<PeerEvent>) -> Result<usize, PeerError> {

@@ -37,7 +37,7 @@ pub(super) enum SignalEvent {
     },
     /// The same stay goes on over a new socket.
     Resumed,
-    Message(Response),
+    Message(Box<Response>),
     /// The socket is lost. While `resuming`, media may go on.
     Interrupted {
         reason: String,
@@ -55,7 +55,15 @@ pub(super) struct Identity {
     claims: Claims,
 }
 
+/// Whether a lost socket is first replaced within the same stay, or always by a new stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reconnect {
+    Resume,
+    Rejoin,
+}
+
 pub(super) struct Signalling {
+    reconnect: Reconnect,
     runtime: &'static Handle,
     identity: Identity,
     phase: Phase,
@@ -95,9 +103,10 @@ impl Identity {
 }
 
 impl Signalling {
-    pub(super) fn new(identity: Identity, now: Instant) -> Result<Signalling, JoinError> {
+    pub(super) fn new(identity: Identity, reconnect: Reconnect, now: Instant) -> Result<Signalling, JoinError> {
         let runtime = link::runtime().map_err(|e| JoinError::Thread(e.to_string()))?;
         Ok(Signalling {
+            reconnect,
             runtime,
             identity,
             phase: Phase::Waiting { until: now, resume: false },
@@ -122,11 +131,12 @@ impl Signalling {
         }
     }
 
-    /// Sends a request; dropped while there is no joined connection.
-    pub(super) fn send(&mut self, request: Request) -> bool {
-        match &self.phase {
-            Phase::Up { link, .. } => link.send(request),
-            _ => false,
+    /// Sends a request; dropped while there is no joined connection. A link that cannot take it is given up.
+    pub(super) fn send(&mut self, request: Request) {
+        if let Phase::Up { link, .. } = &mut self.phase
+            && !link.send(request)
+        {
+            link.close();
         }
     }
 
@@ -179,7 +189,7 @@ impl Signalling {
             // The link tells the reason once more when it closes.
             (LinkEvent::Refused { .. } | LinkEvent::Open { .. }, _) => {}
             (LinkEvent::Closed { reason }, _) => self.interrupt(now, reason, true, out),
-            (LinkEvent::Message(message), _) => self.handle_message(message, now, out),
+            (LinkEvent::Message(message), _) => self.handle_message(*message, now, out),
         }
     }
 
@@ -201,7 +211,7 @@ impl Signalling {
                 out.push(SignalEvent::Resumed);
             }
             Response::Pong(_) | Response::PongResp(_) => {}
-            other if self.is_up() => out.push(SignalEvent::Message(other)),
+            other if self.is_up() => out.push(SignalEvent::Message(Box::new(other))),
             other => debug!(?other, "message before the join"),
         }
     }
@@ -273,7 +283,8 @@ impl Signalling {
             self.backoff.reset();
         }
         let lost_at = *self.lost_at.get_or_insert(now);
-        let resume = may_resume && self.stay.is_some() && now.saturating_duration_since(lost_at) < RESUME_WINDOW;
+        let in_time = now.saturating_duration_since(lost_at) < RESUME_WINDOW;
+        let resume = may_resume && self.reconnect == Reconnect::Resume && self.stay.is_some() && in_time;
         if !resume {
             self.stay = None;
         }

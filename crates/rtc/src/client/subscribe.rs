@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::key_frames::KeyFrames;
-use super::receive::{MediaError, Receiver};
+use super::path::MediaError;
+use super::receive::Receiver;
 use super::roster::Roster;
-use super::signalling::{Identity, SignalEvent, Signalling};
+use super::signalling::{Identity, Reconnect, SignalEvent, Signalling};
 use super::wanted::Wanted;
 use super::{ClientStats, JoinAs, JoinError, RoomEvent, RoomServer, TrackKind};
 use crate::proto::signal_request::Message as Request;
 use crate::proto::signal_response::Message as Response;
-use crate::proto::{
-    JoinResponse, SignalTarget, SyncState, TrickleRequest, UpdateSubscription, UpdateTrackSettings, VideoQuality,
-};
+use crate::proto::{JoinResponse, SyncState, UpdateSubscription, UpdateTrackSettings, VideoQuality};
 use crate::token::Claims;
 
 /// What follows `/rtc?`: protocol 16 is what the messages here are, and nothing is subscribed unasked.
@@ -68,7 +67,7 @@ impl Subscriber {
         };
         let identity = Identity::new(server, claims, QUERY)?;
         Ok(Subscriber {
-            signalling: Signalling::new(identity, now)?,
+            signalling: Signalling::new(identity, Reconnect::Resume, now)?,
             signals: Vec::new(),
             roster: Roster::default(),
             wanted: Wanted::default(),
@@ -142,7 +141,7 @@ impl Subscriber {
             }
             SignalEvent::Resumed => self.synchronise(),
             SignalEvent::Message(message) => {
-                if let Err(e) = self.handle_message(message, now, events) {
+                if let Err(e) = self.handle_message(*message, now, events) {
                     self.give_up_stay(now, &e);
                 }
             }
@@ -178,9 +177,7 @@ impl Subscriber {
                 let answer = receiver.offer(&offer, now)?;
                 self.signalling.send(Request::Answer(answer));
             }
-            (Response::Trickle(trickle), Some(receiver)) if is_for_subscriber(&trickle) => {
-                receiver.trickle(&trickle.candidate_init, now)?;
-            }
+            (Response::Trickle(trickle), Some(receiver)) => receiver.trickle(&trickle, now)?,
             (other, _) => debug!(?other, "not for a subscriber"),
         }
         Ok(())
@@ -265,10 +262,6 @@ impl Subscriber {
             self.past = sum(self.past, &receiver);
         }
     }
-}
-
-fn is_for_subscriber(trickle: &TrickleRequest) -> bool {
-    trickle.target() == SignalTarget::Subscriber
 }
 
 fn sum(past: ClientStats, receiver: &Receiver) -> ClientStats {
