@@ -350,3 +350,6 @@ fn cropped(size: u32, from: u32, to: u32, unit: u32) -> Result<u32, Malformed> {
         .filter(|&left| (1..=MAX_SIDE).contains(&left))
         .ok_or(Malformed("SPS: cropping"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,14 +48,14 @@ fn colour(r: &mut BitReader, profile: u32) -> Result<(u8, u8, bool), Malformed> 
         Some(true) => 12,
     };
     if r.bits(3)? == RGB {
-        if profile % 2 == 0 {
+        if profile.is_multiple_of(2) {
             return Err(Malformed("VP9 frame: RGB in this profile"));
         }
         r.bit()?; // reserved
         return Ok((bit_depth, 3, true));
     }
     let full_range = r.bit()?;
-    if profile % 2 == 0 {
+    if profile.is_multiple_of(2) {
         return Ok((bit_depth, 1, full_range));
     }
     let (x, y) = (r.bit()?, r.bit()?);
