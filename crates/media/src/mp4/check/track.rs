@@ -172,9 +172,10 @@ impl Track {
     pub fn check_keys(&self, disk: &dyn Disk, samples: &[Placed], faults: &mut Vec<String>) {
         let Some(keys) = self.keys.as_ref().filter(|_| self.entries.first() == Some(b"avc1")) else { return };
         let mut keys = keys.iter().copied().peekable();
+        let mut window = Window { disk, start: 0, bytes: Vec::new() };
         for (number, sample) in (1..).zip(samples) {
             let key = keys.next_if_eq(&number).is_some();
-            match is_idr(disk, sample) {
+            match window.is_idr(sample) {
                 None => faults.push(format!("sample {number} is not H.264")),
                 Some(idr) if idr != key => faults.push(format!("sample {number}: stss is wrong")),
                 Some(_) => continue,
@@ -225,25 +226,47 @@ fn read_sizes(mut stsz: Fields) -> Option<Vec<u32>> {
     (stsz.u32()? == 0).then(|| stsz.table(4, |fields| fields.u32()))?
 }
 
-/// Whether the first picture of the sample is an IDR; `None` when its NAL units do not add up to it.
-fn is_idr(disk: &dyn Disk, sample: &Placed) -> Option<bool> {
-    let mut at = sample.offset;
-    let end = at.checked_add(sample.size.into())?;
-    while end - at >= 5 {
-        let mut head = [0; 5];
-        if disk.read_at(&mut head, at).ok()? < head.len() {
-            return None;
+/// A file read from front to back, much at once.
+struct Window<'a> {
+    disk: &'a dyn Disk,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window<'_> {
+    /// The `N` bytes at `at`.
+    fn read<const N: usize>(&mut self, at: u64) -> Option<[u8; N]> {
+        let inside = |window: &Self| {
+            let from = usize::try_from(at.checked_sub(window.start)?).ok()?;
+            window.bytes.get(from..)?.first_chunk().copied()
+        };
+        if let Some(found) = inside(self) {
+            return Some(found);
         }
-        let len = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
-        at += 4 + len;
-        if at > end || len == 0 {
-            return None;
-        }
-        match head[4] & 0x1f {
-            1 => return Some(false),
-            5 => return Some(true),
-            _ => {}
-        }
+        self.bytes.resize(256 << 10, 0);
+        let read = self.disk.read_at(&mut self.bytes, at).ok()?;
+        self.bytes.truncate(read);
+        self.start = at;
+        inside(self)
     }
-    None
+
+    /// Whether the first picture of the sample is an IDR; `None` when its NAL units do not add up to it.
+    fn is_idr(&mut self, sample: &Placed) -> Option<bool> {
+        let mut at = sample.offset;
+        let end = at.checked_add(sample.size.into())?;
+        while end - at >= 5 {
+            let [a, b, c, d, kind] = self.read(at)?;
+            let len = u64::from(u32::from_be_bytes([a, b, c, d]));
+            if len == 0 || len > end - at - 4 {
+                return None;
+            }
+            at += 4 + len;
+            match kind & 0x1f {
+                1 => return Some(false),
+                5 => return Some(true),
+                _ => {}
+            }
+        }
+        None
+    }
 }
