@@ -142,6 +142,6 @@ fn write_audio(f: &mut fmt::Formatter<'_>, audio: &AudioReport) -> fmt::Result {
 }
 
 fn total(name: &str, spans: &[Span]) -> String {
-    let sum: f64 = spans.iter().map(|span| span.length_ms).sum();
+    let sum = spans.iter().fold(0.0, |sum, span| sum + span.length_ms);
     format!("{name} {:.3} s in {} places", sum / 1000.0, spans.len())
 }
