@@ -75,3 +75,21 @@ fn a_key_frame_without_any_sequence_header_is_dropped() {
     assert_eq!(got[0], Output::Dropped { rtp_time: 0, reason: DropReason::NoParameterSets });
     assert!(frames(got).iter().all(|frame| frame.after_loss));
 }
+
+#[test]
+fn after_a_loss_a_picture_without_its_lowest_layer_is_dropped() {
+    // Every second unit becomes the upper layer of the picture before it; frame headers have an extension then.
+    let source = ivf(AV1);
+    let layered = |unit: &Vec<u8>, layer: u8| -> Vec<Vec<u8>> {
+        let obus = packetize::obus(unit).into_iter().filter(|obu| obu[0] >> 3 == obu::FRAME);
+        obus.map(|obu| [&[0x10, obu[0] | 4, layer << 3], &obu[1..]].concat()).collect()
+    };
+    let pictures = source[1..].chunks_exact(2).map(|pair| [layered(&pair[0], 0), layered(&pair[1], 1)].concat());
+    let packets = packetize::stream(pictures);
+    let lower = packets.iter().position(|packet| packet.rtp_time == 2 * STEP).expect("there is a third picture");
+    let mut thinned = packets.clone();
+    thinned.remove(lower);
+    let dropped = Output::Dropped { rtp_time: 2 * STEP, reason: DropReason::Incomplete };
+    assert!(!receive(VideoCodec::Av1, packets).contains(&dropped));
+    assert!(receive(VideoCodec::Av1, thinned).contains(&dropped));
+}

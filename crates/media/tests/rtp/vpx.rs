@@ -1,6 +1,6 @@
 //! VP8 and VP9 frames survive whole; spatial layers become a superframe.
 
-use media::depacketize::Output;
+use media::depacketize::{DropReason, Output};
 use media::packet::{RtpPacket, VideoCodec, VideoConfig};
 
 use crate::fixtures::{VP8, VP9, ivf};
@@ -68,4 +68,15 @@ fn spatial_layers_become_a_superframe() {
     thinned.remove(lost.expect("each layer ends"));
     let dropped = |output: &&Output| matches!(output, Output::Dropped { rtp_time, .. } if *rtp_time == 3 * STEP);
     assert_eq!(receive(VideoCodec::Vp9, thinned).iter().filter(dropped).count(), 1);
+}
+
+#[test]
+fn a_layer_that_does_not_end_is_incomplete() {
+    let mut packets = vp9_packets(300);
+    let last = packets.iter().position(|packet| packet.marker).expect("there are markers");
+    let mut payload = packets[last].payload.to_vec();
+    payload[0] &= !4;
+    packets[last].payload = payload.into();
+    let got = receive(VideoCodec::Vp9, packets);
+    assert_eq!(got[0], Output::Dropped { rtp_time: 0, reason: DropReason::Incomplete });
 }

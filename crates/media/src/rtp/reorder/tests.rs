@@ -122,6 +122,14 @@ fn a_stray_packet_is_no_jump_but_a_silence_after_it_makes_it_one() {
 }
 
 #[test]
+fn strays_from_all_over_are_no_jump() {
+    let mut reorder = reorder();
+    let out = play(&mut reorder, &[(0, 1), (1, 90_000), (2, 50_000), (3, 70_000), (4, 2)]);
+    assert_eq!(out, [1, 2].map(|seq| Item::Packet(packet(seq))));
+    assert_eq!((reorder.stats().late, reorder.stats().restarts), (3, 0));
+}
+
+#[test]
 fn held_packets_stay_within_the_bounds() {
     let config = ReorderConfig { wait_ns: i64::MAX, max_packets: 16, max_bytes: 1 << 20 };
     let mut by_count = Reorder::new(config);
