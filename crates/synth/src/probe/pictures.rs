@@ -84,7 +84,7 @@ pub(super) fn report(track: &file::Track, seen: &[Seen], options: &ProbeOptions)
         end_ms: seen.last().map_or(0.0, |s| s.ms + frame_ms),
         user: seen.iter().find_map(|s| s.mark.map(|mark| mark.user)),
         first_number: numbers().next(),
-        last_number: numbers().last(),
+        last_number: numbers().next_back(),
         readable: numbers().count() as u64,
         unreadable: seen.iter().filter(|s| s.mark.is_none() && !s.black).count() as u64,
         damaged: seen.iter().filter(|s| s.damaged).count() as u64,
