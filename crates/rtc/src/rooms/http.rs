@@ -159,7 +159,11 @@ async fn serve_socket(
                 silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
                 match received {
                     Some(Ok(Message::Binary(bytes))) => pass_on(participant, &commands, bytes).await,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => false,
+                    Some(Ok(Message::Close(_))) => {
+                        finish(&mut socket).await;
+                        false
+                    }
+                    Some(Err(_)) | None => false,
                     Some(Ok(_)) => true,
                 }
             }
@@ -189,7 +193,12 @@ async fn write(socket: &mut WebSocket, message: Message) -> bool {
 async fn close(socket: &mut WebSocket) {
     let frame = CloseFrame { code: close_code::NORMAL, reason: "".into() };
     if write(socket, Message::Close(Some(frame))).await {
-        let drained = async { while let Some(Ok(_)) = socket.recv().await {} };
-        let _ = timeout(Duration::from_secs(2), drained).await;
+        finish(socket).await;
     }
+}
+
+/// Lets the closing handshake run to its end: clients take a cut connection for an error.
+async fn finish(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = timeout(Duration::from_secs(2), rest).await;
 }

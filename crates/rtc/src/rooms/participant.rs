@@ -59,16 +59,19 @@ pub struct Subscription {
     pub paused: bool,
 }
 
-/// A media section that sends or sent to this participant.
-#[derive(Debug)]
-pub struct Section {
-    pub video: bool,
-    /// Whether an earlier track used it: its name can then only be told by the stream id.
-    pub used: bool,
-    /// The track that uses it; `None`: free.
-    pub track: Option<TrackId>,
-    /// Whether the client still has to be told that it is free.
-    pub retiring: bool,
+/// A media section towards this participant. Each carries one track in its life: SDKs end the receiving side with the
+/// track, so that nothing sent in the section later would be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Offered by a client with one connection, not used yet.
+    Free {
+        video: bool,
+    },
+    Sends(TrackId),
+    /// Its track is over; whether the client has been told.
+    Ended {
+        told: bool,
+    },
 }
 
 /// An offer of ours that waits for its answer.

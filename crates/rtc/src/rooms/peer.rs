@@ -262,14 +262,6 @@ impl Peer {
         Some(stream.ssrc())
     }
 
-    /// Gives a media section that was used before new streams, so that nothing of the old track clings to it.
-    pub fn renew_streams(&mut self, mid: Mid) {
-        let mut api = self.rtc.direct_api();
-        let (main, resend) = (api.new_ssrc(), api.new_ssrc());
-        let has_resend = api.stream_tx_by_mid(mid, None).is_some_and(|stream| stream.rtx().is_some());
-        let _ = api.reset_stream_tx(mid, None, main, has_resend.then_some(resend));
-    }
-
     /// Queues one packet; it leaves with the next [`Peer::pump`].
     pub fn write(&mut self, ssrc: Ssrc, packet: RtpWrite) {
         if let Some(stream) = self.rtc.direct_api().stream_tx(&ssrc) {

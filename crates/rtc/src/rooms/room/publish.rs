@@ -43,8 +43,8 @@ impl Room {
         let single = me.subscriber.is_none();
         let Some(mut sdp) = Sdp::parse(&offer.sdp) else { return self.reject(ctx, id, "offer with too many sections") };
         let (fresh, ended) = map_sections(ctx, me, &mut sdp);
-        if single {
-            self.assign_sections(id, &sdp);
+        if single && !self.assign_sections(ctx, id, &sdp) {
+            return;
         }
         let Some(me) = self.people.get_mut(&id) else { return };
         let answer = match me.publisher.accept_offer(&sdp.to_string()) {
@@ -187,7 +187,9 @@ fn pending_track(sid: String, add: proto::AddTrackRequest, preferred: &[VideoCod
     let has = |feature: proto::AudioTrackFeature| features.contains(&(feature as i32));
     let stereo = add.stereo || has(proto::AudioTrackFeature::Stereo);
     let opus = OpusWishes { dtx: !add.disable_dtx && !has(proto::AudioTrackFeature::NoDtx), stereo };
-    let mime = if video { codecs.first().map(|codec| codec.mime()).unwrap_or_default() } else { "audio/opus".into() };
+    // A client that asks for no codec decides it in its offer: unknown until then.
+    let told = asked.filter(|asked| codecs.first() == Some(asked)).map(VideoCodec::mime);
+    let mime = if video { told.unwrap_or_default() } else { "audio/opus".into() };
     let info = proto::TrackInfo {
         sid,
         r#type: add.r#type,

@@ -12,6 +12,9 @@ use crate::rooms::track::{Track, TrackId};
 use std::collections::BTreeMap;
 use str0m::media::{Direction, MediaKind, Mid};
 
+/// Media sections of one session; SDP grows with each, and none is ever given back.
+const MAX_SECTIONS: usize = 400;
+
 impl Participant {
     fn subscribe(&mut self, track: &Track) {
         let excluded = track.hidden || track.owner == self.id || !self.grant.can_subscribe;
@@ -32,17 +35,14 @@ impl Participant {
 
     pub(super) fn unsubscribe(&mut self, track: TrackId) {
         let Some(subscription) = self.subscriptions.remove(&track) else { return };
-        if let Some(section) = subscription.mid.and_then(|mid| self.sections.get_mut(&mid)) {
-            section.track = None;
-            section.retiring = true;
+        if let Some(mid) = subscription.mid {
+            self.sections.insert(mid, Section::Ended { told: false });
         }
         self.negotiation.wanted = true;
     }
 
-    /// A section of the kind that was given back and can carry another track.
     fn free_section(&self, video: bool) -> Option<Mid> {
-        let free = |section: &Section| section.track.is_none() && !section.retiring && section.video == video;
-        self.sections.iter().find(|(_, section)| free(section)).map(|(mid, _)| *mid)
+        self.sections.iter().find(|(_, section)| **section == Section::Free { video }).map(|(mid, _)| *mid)
     }
 
     fn waiting(&self) -> Vec<(TrackId, bool)> {
@@ -51,9 +51,8 @@ impl Participant {
     }
 
     /// Puts a track into a section.
-    fn occupy(&mut self, mid: Mid, track: TrackId, video: bool) {
-        let used = self.sections.get(&mid).is_some_and(|section| section.used);
-        self.sections.insert(mid, Section { video, used, track: Some(track), retiring: false });
+    fn occupy(&mut self, mid: Mid, track: TrackId) {
+        self.sections.insert(mid, Section::Sends(track));
         if let Some(subscription) = self.subscriptions.get_mut(&track) {
             subscription.mid = Some(mid);
         }
@@ -128,49 +127,31 @@ impl Room {
     fn send_offer(&mut self, ctx: &mut Context, id: Pid) {
         let Some(me) = self.people.get_mut(&id) else { return };
         me.negotiation.wanted = false;
-        let waiting = me.waiting();
-        let mut reused = Vec::new();
-        let mut added = Vec::new();
-        for (track, video) in waiting {
-            match me.free_section(video) {
-                Some(mid) => {
-                    me.occupy(mid, track, video);
-                    reused.push(mid);
-                }
-                None => added.push((track, video)),
-            }
+        let added = me.waiting();
+        if me.sections.len() + added.len() > MAX_SECTIONS {
+            return self.renew_session(ctx, id);
         }
-        let retired: Vec<Mid> = me.sections.iter().filter(|(_, s)| s.retiring).map(|(mid, _)| *mid).collect();
-        let names: Vec<(String, String)> =
-            added.iter().filter_map(|(track, _)| self.tracks.get(track)).map(|track| self.msid(track, false)).collect();
-        let Some(me) = self.people.get_mut(&id) else { return };
+        let over = me.sections.iter_mut().filter(|(_, section)| **section == Section::Ended { told: false });
+        let retired: Vec<Mid> = over.map(|(mid, section)| (*mid, *section = Section::Ended { told: true }).0).collect();
         let open_channels = !std::mem::replace(&mut me.negotiation.channels_opened, true);
+        let names = added.iter().filter_map(|(track, _)| self.tracks.get(track)).map(|track| self.msid(track));
+        let names: Vec<(String, String)> = names.collect();
+        let Some(me) = self.people.get_mut(&id) else { return };
         let Some(peer) = me.subscriber.as_mut() else { return };
-        for mid in &reused {
-            peer.renew_streams(*mid);
-        }
         let (mids, offer) = peer.offer(|api| {
             if open_channels {
                 Peer::add_channels(api);
             }
             retired.iter().for_each(|mid| api.set_direction(*mid, Direction::Inactive));
-            reused.iter().for_each(|mid| api.set_direction(*mid, Direction::SendOnly));
-            let names = names.into_iter().map(|(stream, track)| (Some(stream), Some(track)));
-            let add = added.iter().zip(names).map(|((_, video), (stream, track))| {
+            let sections = added.iter().zip(names).map(|((_, video), (stream, track))| {
                 let kind = if *video { MediaKind::Video } else { MediaKind::Audio };
-                api.add_media(kind, Direction::SendOnly, stream, track, None)
+                api.add_media(kind, Direction::SendOnly, Some(stream), Some(track), None)
             });
-            add.collect::<Vec<Mid>>()
+            sections.collect::<Vec<Mid>>()
         });
         ctx.touch(peer);
-        for ((track, video), mid) in added.into_iter().zip(mids) {
-            me.occupy(mid, track, video);
-        }
-        for mid in &retired {
-            if let Some(section) = me.sections.get_mut(mid) {
-                section.retiring = false;
-                section.used = true;
-            }
+        for ((track, _), mid) in added.into_iter().zip(mids) {
+            me.occupy(mid, track);
         }
         let Some((text, pending)) = offer else { return };
         me.negotiation.last_id += 1;
@@ -178,7 +159,7 @@ impl Room {
         me.negotiation.outstanding = Some(OutstandingOffer { id: offer_id, pending });
         let mut edits = AnswerEdits::default();
         let mid_to_track_id = self.section_names(id, &mut edits);
-        let sdp = rename_sections(&text, &edits).unwrap_or(text);
+        let sdp = announce_stereo(&text, &edits).unwrap_or(text);
         let description = proto::SessionDescription { r#type: "offer".into(), sdp, id: offer_id, mid_to_track_id };
         self.reply(id, signal_response::Message::Offer(description));
     }
@@ -221,26 +202,24 @@ impl Room {
     }
 
     /// One connection: gives the free receiving sections of an offer to subscriptions.
-    pub(super) fn assign_sections(&mut self, id: Pid, offer: &Sdp) {
-        let Some(me) = self.people.get_mut(&id) else { return };
+    /// Whether the session goes on.
+    pub(super) fn assign_sections(&mut self, ctx: &mut Context, id: Pid, offer: &Sdp) -> bool {
+        let Some(me) = self.people.get_mut(&id) else { return false };
         for section in offer.sections.iter().filter(|section| section.receives_only()) {
             let (Some(kind), Some(mid)) = (section.kind(), section.mid()) else { continue };
-            let fresh = Section { video: kind == Kind::Video, used: false, track: None, retiring: false };
-            me.sections.entry(Mid::from(mid)).or_insert(fresh);
+            me.sections.entry(Mid::from(mid)).or_insert(Section::Free { video: kind == Kind::Video });
         }
         for (track, video) in me.waiting() {
-            let Some(mid) = me.free_section(video) else { continue };
-            if me.sections.get(&mid).is_some_and(|section| section.used) {
-                me.publisher.renew_streams(mid);
+            if let Some(mid) = me.free_section(video) {
+                me.occupy(mid, track);
             }
-            me.occupy(mid, track, video);
-        }
-        // What is given back is answered inactive now and free from the next offer on.
-        for section in me.sections.values_mut().filter(|section| section.retiring) {
-            section.retiring = false;
-            section.used = true;
         }
         me.negotiation.asked = false;
+        if me.sections.len() > MAX_SECTIONS {
+            self.renew_session(ctx, id);
+            return false;
+        }
+        true
     }
 
     pub(super) fn after_single_answer(&mut self, ctx: &mut Context, id: Pid) {
@@ -255,8 +234,9 @@ impl Room {
         let mut names = BTreeMap::new();
         let Some(me) = self.people.get(&id) else { return names };
         for (mid, section) in &me.sections {
-            let Some(track) = section.track.and_then(|track| self.tracks.get(&track)) else { continue };
-            edits.sends.insert(mid.to_string(), self.msid(track, section.used));
+            let Section::Sends(track) = section else { continue };
+            let Some(track) = self.tracks.get(track) else { continue };
+            edits.sends.insert(mid.to_string(), self.msid(track));
             if track.info.stereo {
                 edits.stereo.push(mid.to_string());
             }
@@ -265,22 +245,27 @@ impl Room {
         names
     }
 
-    /// Stream and track id by which SDKs find a track. In a reused section browsers keep the track id of before, so
-    /// that the stream id has to name the track.
-    fn msid(&self, track: &Track, reused: bool) -> (String, String) {
+    /// Stream and track id by which SDKs find a track.
+    fn msid(&self, track: &Track) -> (String, String) {
         let owner = self.people.get(&track.owner).map(|owner| owner.sid.as_str()).unwrap_or_default();
         let token = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let stream: String = track.info.stream.chars().filter(token).take(32).collect();
-        let name = if reused || stream.is_empty() { &track.info.sid } else { &stream };
+        let name = if stream.is_empty() { &track.info.sid } else { &stream };
         (format!("{owner}|{name}"), track.info.sid.clone())
+    }
+
+    /// Has a client join anew whose descriptions have grown too long; it keeps no section of before.
+    fn renew_session(&mut self, ctx: &mut Context, id: Pid) {
+        tracing::info!(room = self.name, id, "session with too many media sections: client has to join anew");
+        self.dismiss(ctx, id, proto::DisconnectReason::UnknownReason, proto::LeaveAction::Reconnect);
     }
 }
 
-fn rename_sections(offer: &str, edits: &AnswerEdits) -> Option<String> {
-    let mut sdp = Sdp::parse(offer)?;
-    for (mid, (stream, track)) in &edits.sends {
-        sdp.section_mut(mid)?.set_msid(stream, track);
+fn announce_stereo(offer: &str, edits: &AnswerEdits) -> Option<String> {
+    if edits.stereo.is_empty() {
+        return None;
     }
+    let mut sdp = Sdp::parse(offer)?;
     for mid in &edits.stereo {
         sdp.section_mut(mid)?.announce_stereo();
     }
@@ -293,7 +278,7 @@ fn ask_for_sections(me: &mut Participant) {
     let waiting = me.waiting();
     let missing = |video: bool| {
         let wanted = waiting.iter().filter(|(_, v)| *v == video).count();
-        let there = me.sections.values().filter(|s| s.track.is_none() && s.video == video).count();
+        let there = me.sections.values().filter(|section| **section == Section::Free { video }).count();
         wanted.saturating_sub(there) as u32
     };
     let requirement = proto::MediaSectionsRequirement { num_audios: missing(false), num_videos: missing(true) };
