@@ -42,7 +42,7 @@ fn check_whole(file: &[u8], frames: &[EncodedFrame], markers: bool) {
         assert_eq!(frame.rtp_time, i as u64 * STEP);
         assert!(frame.data == sample(unit), "picture {i}, markers {markers}");
         assert_eq!(frame.key, unit.iter().any(|nal| nal_type(nal[0]) == nal::IDR_SLICE));
-        assert_eq!(frame.config.as_ref().map(Arc::as_ptr), frame.key.then(|| Arc::as_ptr(&first)));
+        assert_eq!(frame.config.as_ref().map(Arc::as_ptr), frame.key.then_some(Arc::as_ptr(&first)));
         assert!(!frame.after_loss);
     }
     assert_eq!(first.dimensions(), (192, 108));
