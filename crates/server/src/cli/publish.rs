@@ -1,0 +1,120 @@
+//! `tapedeck publish`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::options::{ConfigArgs, KeyArgs};
+use crate::config::duration;
+use crate::publish::mute::Mute;
+
+/// Who publishes what, where and for how long.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Synthetic users show a moving picture with a number in each frame, and flash and beep together at every whole second,
+each in a colour and a tone of their own. What they send is encoded once and kept in a cache, so that many of them fit
+on one core.
+
+Examples:
+  tapedeck publish --room demo
+  tapedeck publish --room demo --users 50 --size 320x180 --fps 15
+  tapedeck publish --room demo --user alice --user bob --size 1280x720 --simulcast --duration 30s
+  tapedeck publish --room demo --user desk --screen --mute audio:10s-20s
+  tapedeck publish --room demo --url wss://livekit.example.com --key APIexample --secret \"$SECRET\"")]
+pub struct PublishArgs {
+    /// Room to join
+    #[arg(long)]
+    pub room: String,
+    /// Room server [default: the embedded one of this configuration, on this machine]
+    #[arg(long, env = "LIVEKIT_URL")]
+    pub url: Option<String>,
+    /// Identity of a user; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "users")]
+    pub user: Vec<String>,
+    /// Number of users, named user-1, user-2, ...; from the 17th on they look and sound like the first ones again
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    pub users: u16,
+    /// How long [default: until SIGINT or SIGTERM]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    #[command(flatten)]
+    pub media: MediaArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub struct MediaArgs {
+    /// How pictures are coded
+    #[arg(long, value_enum, default_value_t = VideoCodec::H264)]
+    pub codec: VideoCodec,
+    /// Width and height in pixels, both even
+    #[arg(long, value_name = "WxH", default_value = "640x360", value_parser = size, conflicts_with_all = ["width", "height"])]
+    pub size: (u32, u32),
+    /// The width alone
+    #[arg(long, requires = "height", value_name = "PIXELS")]
+    pub width: Option<u32>,
+    /// The height alone
+    #[arg(long, requires = "width", value_name = "PIXELS")]
+    pub height: Option<u32>,
+    /// Frames per second; must divide 48000
+    #[arg(long, default_value_t = 30)]
+    pub fps: u32,
+    /// Kilobits per second of the picture [default: by size and frames per second, 600 for 640x360 at 30]
+    #[arg(long, value_name = "KBITS")]
+    pub bitrate: Option<u32>,
+    /// Send three sizes: whole, half and a quarter of width and height
+    #[arg(long)]
+    pub simulcast: bool,
+    /// Share a screen as well, with sound
+    #[arg(long)]
+    pub screen: bool,
+    /// No sound
+    #[arg(long)]
+    pub no_audio: bool,
+    /// No picture
+    #[arg(long, conflicts_with = "no_audio")]
+    pub no_video: bool,
+    /// Mute sound or picture for a while, counted from the start, such as audio:5s-20s; may be repeated
+    #[arg(long, value_name = "KIND:FROM-TO", value_parser = Mute::parse)]
+    pub mute: Vec<Mute>,
+    /// Where encoded clips are kept [default: tapedeck/clips in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+/// A video codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VideoCodec {
+    H264,
+    Vp8,
+    Vp9,
+    Av1,
+}
+
+impl MediaArgs {
+    /// Pixels.
+    pub fn pixels(&self) -> (u32, u32) {
+        self.width.zip(self.height).unwrap_or(self.size)
+    }
+
+    /// Bit/s of the largest picture.
+    pub fn bits(&self) -> u32 {
+        let (width, height) = self.pixels();
+        let pixels = u64::from(width) * u64::from(height) * u64::from(self.fps);
+        // 600 kbit/s for 640x360 at 30.
+        let by_size = (pixels * 600_000 / (640 * 360 * 30)).clamp(60_000, 20_000_000);
+        self.bitrate.map_or(u32::try_from(by_size).expect("it is clamped"), |kbits| kbits.saturating_mul(1_000))
+    }
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let (width, height) = text.split_once('x').ok_or("must be WIDTHxHEIGHT, such as 1280x720")?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is no number of pixels"));
+    Ok((number(width)?, number(height)?))
+}

@@ -1,0 +1,172 @@
+//! What users send, held in memory in the form the room client takes, and which of it is due.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::client::MediaFrame;
+use synth::clip::{Clip, ClipSpec};
+use synth::schedule;
+
+const VIDEO_RATE: u128 = 90_000;
+
+/// One user's clip. Frames and packets are counted from the Unix epoch, and repeat.
+pub struct Media {
+    spec: ClipSpec,
+    layers: Vec<Vec<Coded>>,
+    sound: Vec<Arc<[u8]>>,
+}
+
+struct Coded {
+    data: Arc<[u8]>,
+    key: bool,
+}
+
+impl Media {
+    /// Takes the clip from the cache or makes it; `progress` hears the share that is done.
+    pub fn load(spec: &ClipSpec, cache: &Path, progress: &mut dyn FnMut(f64)) -> anyhow::Result<Self> {
+        Ok(Self::from(&Clip::load_or_make(spec, cache, progress)?))
+    }
+
+    /// The parameters it was made with.
+    pub fn spec(&self) -> &ClipSpec {
+        &self.spec
+    }
+
+    /// Whether a receiver can begin with this frame.
+    pub fn is_key(&self, frame: u64) -> bool {
+        self.layers.iter().all(|layer| at(layer, frame).key)
+    }
+
+    /// The picture of every layer, smallest first.
+    pub fn pictures(&self, frame: u64, clock: &Clock) -> impl Iterator<Item = (usize, MediaFrame)> {
+        let fps = self.spec.fps;
+        let rtp_time = (u128::from(frame) * VIDEO_RATE / u128::from(fps)) as u64;
+        let captured = clock.instant(schedule::frame_start(frame, fps));
+        let coded = self.layers.iter().map(move |layer| Arc::clone(&at(layer, frame).data));
+        coded.enumerate().map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data }))
+    }
+
+    /// A packet of sound.
+    pub fn packet(&self, packet: u64, clock: &Clock) -> MediaFrame {
+        MediaFrame {
+            rtp_time: packet * schedule::PACKET,
+            captured: clock.instant(schedule::packet_start(packet)),
+            data: Arc::clone(at(&self.sound, packet)),
+        }
+    }
+}
+
+impl From<&Clip> for Media {
+    fn from(clip: &Clip) -> Self {
+        let spec = clip.spec().clone();
+        let coded = |frame: &synth::clip::Frame| Coded { data: Arc::from(&frame.data[..]), key: frame.key };
+        let layers = (0..spec.layers).map(|layer| clip.video(layer).iter().map(coded).collect()).collect();
+        let sound = clip.audio().iter().map(|packet| Arc::from(&packet[..])).collect();
+        Self { spec, layers, sound }
+    }
+}
+
+/// The piece of a loop with this index since the epoch.
+fn at<T>(pieces: &[T], index: u64) -> &T {
+    &pieces[(index % pieces.len() as u64) as usize]
+}
+
+/// The wall clock as it was at the start, carried on by the monotonic one, so that a step of the former does no harm.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+    /// Nanoseconds since the Unix epoch at `start`.
+    start_ns: u64,
+}
+
+impl Clock {
+    /// `start_ns`: nanoseconds since the Unix epoch at `start`.
+    pub fn new(start: Instant, start_ns: u64) -> Self {
+        Self { start, start_ns }
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub fn ns(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.start);
+        self.start_ns.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The time since the start.
+    pub fn since_start(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
+    }
+
+    /// The moment of a time in nanoseconds since the Unix epoch.
+    pub fn instant(&self, ns: u64) -> Instant {
+        match ns.checked_sub(self.start_ns) {
+            Some(after) => self.start + Duration::from_nanos(after),
+            None => self.start.checked_sub(Duration::from_nanos(self.start_ns - ns)).unwrap_or(self.start),
+        }
+    }
+}
+
+/// Hands out each index that becomes due, once and in order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Due {
+    next: Option<u64>,
+}
+
+impl Due {
+    /// Pieces that are later than this many are skipped: after a standstill nobody wants the past in a burst.
+    const MAX_LATE: u64 = 25;
+
+    /// The indices that are due when `newest` is.
+    pub fn up_to(&mut self, newest: u64) -> std::ops::RangeInclusive<u64> {
+        let first = self.next.unwrap_or(newest).max(newest.saturating_sub(Self::MAX_LATE));
+        self.next = Some(self.next.unwrap_or(0).max(newest + 1));
+        first..=newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_index_comes_once_and_a_standstill_is_not_made_up_for() {
+        let mut due = Due::default();
+        assert_eq!(due.up_to(100).collect::<Vec<_>>(), [100]);
+        assert_eq!(due.up_to(100).count(), 0);
+        assert_eq!(due.up_to(103).collect::<Vec<_>>(), [101, 102, 103]);
+        assert_eq!(due.up_to(99).count(), 0);
+        let late: Vec<u64> = due.up_to(1_000).collect();
+        assert_eq!((late[0], late.len()), (975, 26));
+        assert_eq!(due.up_to(1_001).collect::<Vec<_>>(), [1_001]);
+    }
+
+    #[test]
+    fn the_clock_goes_both_ways() {
+        let start = Instant::now();
+        let clock = Clock::new(start, 1_790_000_000_000_000_000);
+        let later = start + Duration::from_millis(1_500);
+        assert_eq!(clock.ns(later), 1_790_000_001_500_000_000);
+        assert_eq!(clock.instant(clock.ns(later)), later);
+        assert_eq!(clock.instant(1_789_999_999_999_000_000), start - Duration::from_millis(1));
+        assert_eq!(clock.since_start(later), Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn pictures_and_packets_carry_the_time_of_the_schedule() {
+        let spec = ClipSpec { width: 64, height: 36, fps: 15, loop_seconds: 1, ..ClipSpec::new(0, "u") };
+        let media = Media::from(&Clip::make(&spec, &mut |_| ()).unwrap());
+        let start = Instant::now();
+        let clock = Clock::new(start, 1_790_000_000_000_000_000);
+        let frame = schedule::frame_at(1_790_000_000_000_000_000, 15);
+        assert!(media.is_key(frame));
+        assert!(!media.is_key(frame + 1));
+        let now = media.pictures(frame, &clock).next().unwrap().1;
+        let next = media.pictures(frame + 1, &clock).next().unwrap().1;
+        assert_eq!(next.rtp_time - now.rtp_time, 6_000);
+        assert_eq!(now.captured, start);
+        let packet = schedule::packet_at(1_790_000_000_000_000_000);
+        assert_eq!(media.packet(packet + 1, &clock).captured, start + Duration::from_millis(20));
+        assert_eq!(media.packet(packet + 1, &clock).rtp_time - media.packet(packet, &clock).rtp_time, 960);
+        assert_eq!(media.packet(packet, &clock).data, media.packet(packet + 50, &clock).data);
+    }
+}
