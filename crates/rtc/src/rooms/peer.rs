@@ -53,6 +53,7 @@ impl Channel {
 }
 
 /// What a peer tells the room.
+#[expect(clippy::large_enum_variant, reason = "most events are packets; boxing each would cost an allocation")]
 pub enum PeerEvent {
     Connected,
     Rtp(RtpPacket),

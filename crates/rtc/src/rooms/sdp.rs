@@ -59,8 +59,8 @@ impl Sdp {
 
 impl fmt::Display for Sdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = self.session.iter().chain(self.sections.iter().flat_map(|section| &section.lines));
-        lines.map(|line| write!(f, "{line}\r\n")).collect()
+        let mut lines = self.session.iter().chain(self.sections.iter().flat_map(|section| &section.lines));
+        lines.try_for_each(|line| write!(f, "{line}\r\n"))
     }
 }
 
