@@ -9,7 +9,8 @@ use crate::proto;
 /// Something that happened to a [`Subscriber`](super::Subscriber) or in its room.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoomEvent {
-    /// Signalling and media are up. `rejoined` tells that they have been up before: media of the meantime is missing.
+    /// Signalling is up, and media as far as there is any yet. `rejoined` tells that they have been up before: media of
+    /// the meantime is missing.
     Connected {
         rejoined: bool,
     },

@@ -40,6 +40,8 @@ impl MediaError {
 /// Where the path of one peer connection stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Path {
+    /// Nothing was offered yet, and nothing has to be.
+    Idle,
     Connecting {
         deadline: Instant,
     },
@@ -70,6 +72,13 @@ impl Path {
 
     pub(super) fn is_connected(&self) -> bool {
         matches!(self, Path::Connected)
+    }
+
+    /// The first description is under way.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if matches!(self, Path::Idle) {
+            *self = Path::connecting(now);
+        }
     }
 
     /// An error once the path is beyond hope.
@@ -148,7 +157,9 @@ mod tests {
     #[test]
     fn a_path_is_given_up_only_when_it_is_hopeless() {
         let now = Instant::now();
-        let mut path = Path::connecting(now);
+        let mut path = Path::Idle;
+        assert!(path.check(now + 9 * CONNECT_TIMEOUT).is_ok(), "nothing to wait for");
+        path.begin(now);
         path.handle(&Event::IceConnectionStateChange(IceConnectionState::Disconnected), now);
         assert!(path.check(now).is_ok(), "still trying");
         assert!(matches!(path.check(now + CONNECT_TIMEOUT), Err(MediaError::NotConnected)));

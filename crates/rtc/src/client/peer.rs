@@ -70,6 +70,8 @@ impl Peer {
         change: impl FnOnce(&mut Rtc) -> R,
         events: &mut Vec<PeerEvent>,
     ) -> Result<R, PeerError> {
+        // Time first: an instance that was never told the time sets no timers at all.
+        self.handle_time(now, events)?;
         let result = change(&mut self.rtc);
         self.wake = drain(&mut self.rtc, &mut self.queue, None, events)?;
         self.handle_time(now, events)?;

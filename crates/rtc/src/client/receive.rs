@@ -27,8 +27,9 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// `local` is this machine's address towards the signalling server.
-    pub(super) fn new(local: IpAddr, now: Instant) -> Result<Receiver, MediaError> {
+    /// `local` is this machine's address towards the signalling server; `expects_offer`: the server said that it
+    /// offers at once, tracks or not.
+    pub(super) fn new(local: IpAddr, expects_offer: bool, now: Instant) -> Result<Receiver, MediaError> {
         let peer = Peer::new(config().build(now), local, now)?;
         Ok(Receiver {
             peer,
@@ -36,12 +37,13 @@ impl Receiver {
             events: Vec::new(),
             trickled: Trickled::default(),
             answer: None,
-            path: Path::connecting(now),
+            path: if expects_offer { Path::connecting(now) } else { Path::Idle },
         })
     }
 
     /// Applies an offer and gives the answer to it.
     pub(super) fn offer(&mut self, offer: &SessionDescription, now: Instant) -> Result<SessionDescription, MediaError> {
+        self.path.begin(now);
         for ip in sdp::candidate_ips(&offer.sdp) {
             self.peer.expect_remote(ip);
         }
@@ -96,8 +98,9 @@ impl Receiver {
         Ok(wake)
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        self.path.is_connected()
+    /// Media is connected, or there is none to connect for yet.
+    pub(super) fn is_ready(&self) -> bool {
+        self.path.is_connected() || matches!(self.path, Path::Idle)
     }
 
     pub(super) fn counts(&self) -> (Counts, SocketStats) {

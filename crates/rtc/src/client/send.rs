@@ -60,7 +60,7 @@ impl Sender {
             peer: Peer::new(config().build(now), local, now)?,
             events: Vec::new(),
             trickled: Trickled::default(),
-            path: Path::connecting(now),
+            path: Path::Idle,
             pending: None,
             last_offer: 0,
             answered: false,
@@ -100,9 +100,7 @@ impl Sender {
         let (offer, pending) = offered.ok_or_else(|| MediaError::description("nothing to offer"))?;
         self.last_offer += 1;
         self.pending = Some((self.last_offer, pending, mids.clone()));
-        if !self.answered {
-            self.path = Path::connecting(now);
-        }
+        self.path.begin(now);
         let description = SessionDescription {
             r#type: "offer".into(),
             sdp: offer.to_sdp_string(),
@@ -164,10 +162,7 @@ impl Sender {
                 other => self.path.handle(&other, now),
             }
         }
-        // Before the first offer there is nothing to wait for.
-        if self.last_offer > 0 {
-            self.path.check(now)?;
-        }
+        self.path.check(now)?;
         Ok(wake)
     }
 

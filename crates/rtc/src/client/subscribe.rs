@@ -133,8 +133,9 @@ impl Subscriber {
             SignalEvent::Joined { join, local } => {
                 self.end_media();
                 self.progress.new_stay = true;
+                let expects_offer = join.subscriber_primary;
                 self.joined(*join, events);
-                match Receiver::new(local, now) {
+                match Receiver::new(local, expects_offer, now) {
                     Ok(receiver) => self.receiver = Some(receiver),
                     Err(e) => self.give_up_stay(now, &e),
                 }
@@ -249,7 +250,7 @@ impl Subscriber {
     }
 
     fn announce(&mut self, events: &mut Vec<RoomEvent>) {
-        let up = self.signalling.is_up() && self.receiver.as_ref().is_some_and(Receiver::is_connected);
+        let up = self.signalling.is_up() && self.receiver.as_ref().is_some_and(Receiver::is_ready);
         if up && !self.progress.connected {
             let rejoined = self.progress.new_stay && self.progress.ever_connected;
             self.progress = Progress { connected: true, ever_connected: true, new_stay: false, interruption: None };

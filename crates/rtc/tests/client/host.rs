@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::client::RoomServer;
@@ -127,12 +128,23 @@ impl Drop for LiveKit {
     }
 }
 
+/// Below the range the kernel takes ports from by itself, and another one for every call in this process: a server
+/// that restarts must find its port free.
+fn free_port(is_free: impl Fn(SocketAddr) -> bool) -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let offset = (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000 + offset as u16));
+        if is_free(addr) {
+            return addr;
+        }
+    }
+}
+
 fn free_tcp() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound")
+    free_port(|addr| TcpListener::bind(addr).is_ok())
 }
 
 fn free_udp() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.local_addr().expect("bound")
+    free_port(|addr| UdpSocket::bind(addr).is_ok())
 }
