@@ -69,6 +69,8 @@ impl Engine {
 
     /// Takes one datagram that arrived `at`. [`Engine::settle`] has to follow, after this one or some more.
     pub fn on_datagram(&mut self, at: Instant, source: SocketAddr, bytes: &[u8]) {
+        // Nothing may seem to come from the future, sender reports least of all.
+        self.ctx.now = self.ctx.now.max(at);
         let Some(key) = self.ctx.routes.find(at, source, bytes) else { return };
         // To the library the datagram came to the advertised address, whatever lies in between.
         let candidates = &self.ctx.settings.candidates;

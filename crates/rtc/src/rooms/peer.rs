@@ -15,6 +15,8 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcError};
 
 /// Bytes of reliable data messages kept for a client that reads slowly; beyond it they are dropped.
 const MAX_BACKLOG: usize = 1024 * 1024;
+/// Candidates of a client that are looked at; browsers name a handful per network interface.
+const MAX_CANDIDATES: usize = 64;
 /// How long sent packets can be asked for again.
 const RESEND_AGE: Duration = Duration::from_secs(3);
 const RESEND_PACKETS: usize = 2000;
@@ -84,6 +86,8 @@ pub struct Peer {
     last_received: Instant,
     reliable: Option<ChannelId>,
     lossy: Option<ChannelId>,
+    /// Candidates taken from the client.
+    candidates: usize,
     backlog: VecDeque<Vec<u8>>,
     backlog_bytes: usize,
 }
@@ -107,6 +111,7 @@ impl Peer {
             last_received: now,
             reliable: None,
             lossy: None,
+            candidates: 0,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
         }
@@ -250,6 +255,10 @@ impl Peer {
 
     /// Takes a candidate line of the client; ones it cannot use (names, TCP) are ignored, the address is learnt anyway.
     pub fn add_candidate(&mut self, line: &str) {
+        if self.candidates >= MAX_CANDIDATES {
+            return;
+        }
+        self.candidates += 1;
         if let Ok(candidate) = Candidate::from_sdp_string(line) {
             self.rtc.add_remote_candidate(candidate);
         }

@@ -24,18 +24,24 @@ struct Route {
 pub struct Routes {
     by_addr: HashMap<SocketAddr, Route>,
     by_ufrag: HashMap<String, PeerKey>,
+    ufrags: HashMap<PeerKey, String>,
     addresses: HashMap<PeerKey, Vec<SocketAddr>>,
 }
 
 impl Routes {
-    /// Makes a peer known under a user fragment.
+    /// Makes a peer known under a user fragment, in place of an earlier one.
     pub fn add(&mut self, ufrag: String, peer: PeerKey) {
+        if let Some(before) = self.ufrags.insert(peer, ufrag.clone()) {
+            self.by_ufrag.remove(&before);
+        }
         self.by_ufrag.insert(ufrag, peer);
     }
 
     /// Forgets everything about a peer.
     pub fn remove(&mut self, peer: PeerKey) {
-        self.by_ufrag.retain(|_, p| *p != peer);
+        if let Some(ufrag) = self.ufrags.remove(&peer) {
+            self.by_ufrag.remove(&ufrag);
+        }
         for addr in self.addresses.remove(&peer).unwrap_or_default() {
             self.by_addr.remove(&addr);
         }
@@ -124,9 +130,12 @@ mod tests {
         assert_eq!(routes.find(now, addr, &check("abcd")), Some(peer(1)));
         assert_eq!(routes.find(now, addr, &[0x80, 96, 0]), Some(peer(1)));
         assert_eq!(routes.find(now, addr, &check("nobody")), None);
+        routes.add("efgh".into(), peer(1));
+        assert_eq!(routes.find(now, addr, &check("abcd")), None, "restarted under another name");
+        assert_eq!(routes.find(now, addr, &check("efgh")), Some(peer(1)));
         routes.remove(peer(1));
         assert_eq!(routes.find(now, addr, &[0x80, 96, 0]), None);
-        assert_eq!(routes.find(now, addr, &check("abcd")), None);
+        assert_eq!(routes.find(now, addr, &check("efgh")), None);
     }
 
     #[test]
@@ -152,6 +161,7 @@ mod tests {
         assert_eq!(routes.by_addr.len(), ADDRESSES_PER_PEER);
         routes.remove(peer(1));
         assert!(routes.by_addr.is_empty() && routes.addresses.is_empty() && routes.by_ufrag.is_empty());
+        assert!(routes.ufrags.is_empty());
     }
 
     proptest! {

@@ -73,6 +73,10 @@ impl Room {
         let ntp = unix_micros(report.sender_info.ntp_time);
         me.clock.on_report(ntp, ctx.micros(report.received_at));
         let ssrc = report.sender_info.ssrc;
+        // Some libraries report before their first packet, with an RTP time of nothing.
+        if report.sender_info.sender_packet_count == 0 {
+            return;
+        }
         let Some((track, rid)) = me.streams.get(&ssrc) else { return };
         let Some(track) = self.tracks.get_mut(track) else { return };
         if let Ok(layer) = track.layer_mut(ssrc, rid.as_deref(), ctx.now) {
