@@ -47,11 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for n in 0..25 {
             let data = if n == 0 { &key } else { &delta }.clone();
             let dts = (second * 25 + n) * 3600;
-            writer.push(video, Sample { entry: 0, dts, duration: 3600, key: n == 0, data })?;
+            writer.push(video, Sample { entry: 0, dts, duration: 3600, key: n == 0, after_still: false, data })?;
         }
         sound = (second * 48_000).next_multiple_of(1024).max(sound);
         while sound < (second + 1) * 48_000 {
-            writer.push(audio, Sample { entry: 0, dts: sound, duration: 1024, key: true, data: frame.clone() })?;
+            writer.push(audio, Sample { entry: 0, dts: sound, duration: 1024, key: true, after_still: false, data: frame.clone() })?;
             sound += 1024;
         }
         writer.flush()?;

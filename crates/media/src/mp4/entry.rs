@@ -26,6 +26,17 @@ pub enum Codec {
     Opus,
 }
 
+impl Codec {
+    /// The name in lists of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::H264 => "h264",
+            Codec::Aac => "aac",
+            Codec::Opus => "opus",
+        }
+    }
+}
+
 /// One entry of a track's sample description. Equal entries are one entry in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleEntry {

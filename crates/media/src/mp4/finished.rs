@@ -7,6 +7,8 @@ use super::{Codec, SampleEntry, TrackId, cursor::Cursor, duration};
 /// A finished file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
+    /// Unix time of media time 0, in nanoseconds.
+    pub epoch_ns: i64,
     /// Bytes of the file.
     pub size: u64,
     /// Bytes in front of the first fragment. What lies behind was not changed by finishing, only moved: from
@@ -43,6 +45,7 @@ impl Finished {
 /// The same with ticks in place of durations: what is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Summary {
+    pub epoch_ns: i64,
     pub size: u64,
     pub head: u64,
     pub width: u16,
@@ -74,6 +77,7 @@ const CODECS: [Codec; 3] = [Codec::H264, Codec::Aac, Codec::Opus];
 impl Summary {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
+        bytes.extend(self.epoch_ns.to_be_bytes());
         bytes.extend(self.size.to_be_bytes());
         bytes.extend(self.head.to_be_bytes());
         bytes.extend(self.width.to_be_bytes());
@@ -92,6 +96,7 @@ impl Summary {
 
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Cursor(bytes);
+        let epoch_ns = fields.u64()? as i64;
         let (size, head, width, height) = (fields.u64()?, fields.u64()?, fields.u16()?, fields.u16()?);
         let mut tracks = Vec::new();
         while !fields.0.is_empty() {
@@ -105,7 +110,7 @@ impl Summary {
                 filled: fields.u64()?,
             });
         }
-        Some(Self { size, head, width, height, tracks })
+        Some(Self { epoch_ns, size, head, width, height, tracks })
     }
 
     pub fn finished(&self) -> Finished {
@@ -118,6 +123,7 @@ impl Summary {
             filled: duration(track.filled, track.timescale),
         });
         let tracks = tracks.collect();
-        Finished { size: self.size, head: self.head, width: self.width, height: self.height, tracks }
+        let Self { epoch_ns, size, head, width, height, .. } = *self;
+        Finished { epoch_ns, size, head, width, height, tracks }
     }
 }

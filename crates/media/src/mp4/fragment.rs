@@ -14,6 +14,8 @@ const KEY: SampleFlags = SampleFlags::new(0x0200_0000);
 const DELTA: SampleFlags = SampleFlags::new(0x0101_0000);
 /// The bit of [`DELTA`] that says so.
 const NON_SYNC: u32 = 0x0001_0000;
+/// The lowest bit of the degradation priority, which players leave alone: the picture before stood still up to this one.
+const AFTER_STILL: u32 = 1;
 
 /// Samples of one track that follow each other without a hole and share an entry.
 #[derive(Clone, Copy)]
@@ -63,7 +65,7 @@ fn traf(run: &Run) -> TrafBox {
     let samples = run.samples.iter().map(|sample| TrunSample {
         duration: Some(sample.duration),
         size: Some(sample.data.len() as u32),
-        flags: video.then_some(if sample.key { KEY } else { DELTA }),
+        flags: video.then_some(flags(sample)),
         composition_time_offset: None,
     });
     let trun = TrunBox { data_offset: Some(0), first_sample_flags: None, samples: samples.collect() };
@@ -75,12 +77,18 @@ fn traf(run: &Run) -> TrafBox {
     }
 }
 
+fn flags(sample: &Sample) -> SampleFlags {
+    let flags = if sample.key { KEY } else { DELTA };
+    SampleFlags::new(flags.get() | if sample.after_still { AFTER_STILL } else { 0 })
+}
+
 /// One sample as a fragment describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SampleInfo {
     pub size: u32,
     pub duration: u32,
     pub key: bool,
+    pub after_still: bool,
 }
 
 /// One `traf` as read.
@@ -151,8 +159,9 @@ fn decode_trun(mut trun: Cursor) -> Option<(u64, Vec<SampleInfo>)> {
     let mut samples = Vec::with_capacity(count.min(trun.0.len() / 8));
     for _ in 0..count {
         let (duration, size) = (trun.u32()?, trun.u32()?);
-        let key = !with_flags || trun.u32()? & NON_SYNC == 0;
-        samples.push(SampleInfo { size, duration, key });
+        let flags = if with_flags { trun.u32()? } else { 0 };
+        let (key, after_still) = (flags & NON_SYNC == 0, flags & AFTER_STILL != 0);
+        samples.push(SampleInfo { size, duration, key, after_still });
     }
     (trun.0.is_empty() && !samples.is_empty()).then_some((offset, samples))
 }

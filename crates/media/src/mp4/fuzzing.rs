@@ -16,7 +16,7 @@ pub fn any_file(bytes: &[u8]) {
     if let Ok((mut writer, recovered)) = Writer::recover_on(Box::new(memory)) {
         for track in recovered.tracks {
             let sample =
-                super::Sample { entry: 0, dts: track.end, duration: 1, key: true, data: Bytes::from_static(b"x") };
+                super::Sample { entry: 0, dts: track.end, duration: 1, key: true, after_still: false, data: Bytes::from_static(b"x") };
             let _ = writer.push(track.id, sample);
         }
         let _ = writer.flush();

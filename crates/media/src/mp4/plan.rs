@@ -120,7 +120,7 @@ fn image(anchor: &Anchor, laid: &[Laid], media_end: u64) -> Result<(u64, Vec<u8>
             (laid.track.clone(), tables)
         })
         .collect();
-    let mut summary = summary(laid, &made);
+    let mut summary = summary(anchor, laid, &made);
     let mut moov = moov::finished(anchor, made);
     // Neither the offsets nor the numbers of the summary change the length.
     let needed = seal(anchor, &summary, &moov, 0)?.len() as u64;
@@ -149,7 +149,7 @@ fn seal(anchor: &Anchor, summary: &Summary, moov: &MoovBox, size: u64) -> Result
     Ok(head::seal(0, State::Finished, anchor, &summary.encode(), &rest))
 }
 
-fn summary(laid: &[Laid], made: &[(Track, Tables)]) -> Summary {
+fn summary(anchor: &Anchor, laid: &[Laid], made: &[(Track, Tables)]) -> Summary {
     let tracks = laid.iter().zip(made).map(|(laid, (track, tables))| {
         let mut summary = TrackSummary::new(track.id, track.first(), tables.duration);
         summary.samples = laid.media.len() as u64;
@@ -163,5 +163,5 @@ fn summary(laid: &[Laid], made: &[(Track, Tables)]) -> Summary {
     });
     let sizes = made.iter().map(|(track, _)| track.size());
     let (width, height) = sizes.fold((0, 0), |(width, height), size| (width.max(size.0), height.max(size.1)));
-    Summary { size: 0, head: 0, width, height, tracks: tracks.collect() }
+    Summary { epoch_ns: anchor.epoch_ns, size: 0, head: 0, width, height, tracks: tracks.collect() }
 }

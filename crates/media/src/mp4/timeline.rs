@@ -57,6 +57,9 @@ pub(super) enum Piece {
     Fill { count: u32, ticks: u64 },
 }
 
+/// A still picture is not lengthened beyond this (in ticks; hours in every timescale), for its duration has 32 bits.
+const LONGEST_STILL: u64 = 1 << 31;
+
 /// Time units that ticks of all timescales convert to exactly.
 const UNITS: u128 = 720_000;
 
@@ -77,7 +80,12 @@ pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128) -> Vec<Piec
     let mut pieces = Vec::with_capacity(media.runs.len());
     let mut cursor = 0;
     for (run, of) in media.runs.iter().enumerate() {
-        fill(&mut pieces, of.dts - cursor, step);
+        let hole = of.dts - cursor;
+        let still = media.samples(of).first().is_some_and(|sample| sample.after_still);
+        match pieces.last_mut() {
+            Some(Piece::Media { stretch, .. }) if still && hole <= LONGEST_STILL => *stretch += hole as u32,
+            _ => fill(&mut pieces, hole, step),
+        }
         pieces.push(Piece::Media { run, stretch: 0 });
         cursor = of.end;
     }

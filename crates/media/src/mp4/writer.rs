@@ -30,6 +30,8 @@ pub struct Sample {
     pub duration: u32,
     /// Whether decoding can begin here. Always true of sound.
     pub key: bool,
+    /// The picture before stood still: a hole before this sample is no gap, but lengthens the one before.
+    pub after_still: bool,
     /// H.264: NAL units behind 4-byte lengths. AAC: a raw frame. Opus: a packet.
     pub data: Bytes,
 }

@@ -95,6 +95,7 @@ pub fn play(file: &[u8]) -> Vec<Played> {
                 dts: sample.timestamp(),
                 duration: sample.duration(),
                 key: sample.is_sync_sample(),
+                after_still: false,
                 data: Bytes::copy_from_slice(&file[at..at + sample.data_size() as usize]),
             }
         });

@@ -89,11 +89,11 @@ impl Model {
             Kind::Video => {
                 let (key, dts) = (key || self.samples.is_empty(), end + hole * 3000);
                 let entry = self.entries.len() as u32 - 1;
-                Sample { entry, dts, duration: 2900 + jitter, key, data: picture(key, &content) }
+                Sample { entry, dts, duration: 2900 + jitter, key, after_still: false, data: picture(key, &content) }
             }
             Kind::Audio => {
                 let data = Bytes::from(content);
-                Sample { entry: 0, dts: end + hole * 1024, duration: 1024, key: true, data }
+                Sample { entry: 0, dts: end + hole * 1024, duration: 1024, key: true, after_still: false, data }
             }
         }
     }

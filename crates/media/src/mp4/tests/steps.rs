@@ -20,11 +20,11 @@ fn create() -> (Mortal, Writer) {
 }
 
 fn frame(n: u64) -> Sample {
-    Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, data: Bytes::from(format!("frame {n}")) }
+    Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data: Bytes::from(format!("frame {n}")) }
 }
 
 fn picture_at(dts: u64, entry: u32) -> Sample {
-    Sample { entry, dts, duration: 3000, key: true, data: picture(true, &dts.to_be_bytes()) }
+    Sample { entry, dts, duration: 3000, key: true, after_still: false, data: picture(true, &dts.to_be_bytes()) }
 }
 
 fn finish(disk: &mut Mortal, end: Option<u64>) -> Finished {
@@ -186,4 +186,18 @@ fn faults_are_found() {
         assert!(check_on(&bad).is_err(), "byte {place}");
     }
     assert!(check_on(&crate::mp4::fuzzing::Memory(good[..good.len() - 1].to_vec())).is_err());
+}
+
+#[test]
+fn a_still_picture_is_lengthened_and_a_gap_is_filled() {
+    for (after_still, filler) in [(true, 0), (false, 50)] {
+        let (mut disk, mut writer) = create();
+        let track = writer.add_track(video(64, 48, 0)).expect("alive");
+        writer.push(track, picture_at(0, 0)).expect("sound");
+        writer.push(track, Sample { after_still, ..picture_at(3000 + 900_000, 0) }).expect("sound");
+        writer.flush().expect("alive");
+        let finished = finish(&mut disk, None);
+        assert_eq!(finished.tracks[0].filler, filler);
+        assert_eq!(finished.duration().as_millis(), 906_000 / 90);
+    }
 }

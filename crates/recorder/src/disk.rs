@@ -1,0 +1,137 @@
+//! The thread that completes files, so that the media thread never waits for a disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codec::{aac, black};
+use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, SampleEntry};
+use rules::time::Wall;
+
+use crate::messages::{FileName, FinishedFile, Report};
+use crate::names;
+use crate::take::Closed;
+
+/// Work for the thread.
+#[derive(Debug, PartialEq)]
+pub enum DiskJob {
+    /// Complete the files of a task: those just closed, then whatever an earlier recorder left in its folder.
+    Finish { task: i64, dir: PathBuf, closed: Vec<Closed> },
+}
+
+/// The running thread. Dropping it lets it finish its work first.
+pub struct DiskThread {
+    jobs: Option<Sender<DiskJob>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DiskThread {
+    /// `report` is called on the thread.
+    pub fn start(report: impl Fn(Report) + Send + 'static) -> std::io::Result<DiskThread> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new().name("disk".into()).spawn(move || work(&queue, &report))?;
+        Ok(DiskThread { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Queues a job; jobs are as many as tasks that end, so the queue needs no bound of its own.
+    pub fn send(&self, job: DiskJob) {
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).is_err()
+        {
+            tracing::error!("the disk thread is gone");
+        }
+    }
+}
+
+impl Drop for DiskThread {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the disk thread panicked");
+        }
+    }
+}
+
+fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
+    for DiskJob::Finish { task, dir, closed } in queue {
+        for file in closed {
+            finish(task, file.file, &file.path, file.end, report);
+        }
+        match names::list(&dir) {
+            Ok(files) => files.into_iter().for_each(|(name, path)| finish(task, name, &path, None, report)),
+            Err(error) => tracing::error!(task, %error, "cannot list the task's folder"),
+        }
+        report(Report::Stopped { task });
+    }
+}
+
+/// Pause before a file is tried again, after the disk refused.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Finishes one file and reports it; a file that is finished already is reported again, which does no harm.
+fn finish(task: i64, name: FileName, path: &Path, end: Option<Duration>, report: &impl Fn(Report)) {
+    loop {
+        match mp4::finish(path, &FinishOptions { end }, &BlackAndSilence) {
+            Ok(finished) => return report(Report::FileFinished { task, file: facts(name, &finished) }),
+            // Killed before the first media was in it.
+            Err(mp4::Error::Empty) => {
+                _ = std::fs::remove_file(path);
+                return;
+            }
+            Err(mp4::Error::Io(error)) => tracing::error!(task, ?path, %error, "cannot complete the file yet"),
+            Err(error) => return report(Report::FileFailed { task, file: name, error: error.to_string() }),
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// Completes the recording at `path` if it is not complete, and tells what it is.
+///
+/// # Errors
+/// [`Error::Spool`](crate::Error::Spool) when the disk refused and it may be tried again; any other means that the file
+/// is damaged.
+pub fn describe(name: FileName, path: &Path) -> crate::Result<FinishedFile> {
+    match mp4::finish(path, &FinishOptions::default(), &BlackAndSilence) {
+        Ok(finished) => Ok(facts(name, &finished)),
+        Err(mp4::Error::Io(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
+    let track = |video: bool| finished.tracks.iter().find(|track| (track.codec == Codec::H264) == video);
+    let codec = |video: bool| track(video).map(|track| track.codec.name().to_owned());
+    FinishedFile {
+        name,
+        started_ms: Wall(finished.epoch_ns).millis(),
+        duration_ms: finished.duration().as_millis() as i64,
+        size: finished.size,
+        video_codec: codec(true),
+        audio_codec: codec(false),
+        width: finished.width.into(),
+        height: finished.height.into(),
+    }
+}
+
+/// Filler made by the codecs of this machine.
+struct BlackAndSilence;
+
+impl Filler for BlackAndSilence {
+    fn black(&self, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+        let black = black::h264_key_frame(width.into(), height.into())?;
+        Ok((SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample))
+    }
+
+    fn silence(&self, entry: &SampleEntry) -> Result<Bytes, FillerError> {
+        match entry.codec() {
+            Codec::Aac => Ok(aac::silent_frame(48_000, entry.channels().into())?),
+            // One 20 ms frame of CELT silence, as an encoder in DTX gives it.
+            Codec::Opus => Ok(Bytes::from_static(&[0xf8, 0xff, 0xfe])),
+            Codec::H264 => Err("pictures have no silence".into()),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Recording of one room: a hidden subscriber in, files in the spool out.
+//!
+//! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
+//! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
+//! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`disk`] completes
+//! files away from the media thread; [`child`] is all of that as a process that takes commands and gives reports.
+//!
+//! Not here: storage, the store, HTTP. A recorder knows a room and a folder.
+
+mod audio;
+mod child;
+mod clock;
+mod disk;
+pub mod messages;
+mod names;
+mod pcm;
+mod room;
+mod take;
+mod track;
+mod unit;
+mod video;
+
+pub use child::run;
+pub use disk::describe;
+pub use names::path as spool_file;
+
+/// Why something could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("recording file: {0}")]
+    File(#[from] media::mp4::Error),
+    #[error("spool: {0}")]
+    Spool(#[from] std::io::Error),
+    #[error("codec: {0}")]
+    Codec(#[from] codec::Error),
+    #[error("{0} cannot be recorded into MP4 yet")]
+    Unsupported(String),
+    #[error("bug: {0}")]
+    Internal(&'static str),
+}
+
+/// `Result` of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,130 @@
+//! What the worker and a recorder process tell each other: one JSON object per line, commands on the child's standard
+//! input, reports on its standard output. Nothing else passes between them but files in the spool.
+
+use std::path::PathBuf;
+
+use rules::select::{Selection, StreamId};
+use serde::{Deserialize, Serialize};
+
+/// From the worker to the recorder. The first line is always `open`; the end of input means "leave at once, finish
+/// nothing": the worker is gone, and its successor starts a recorder that goes on in the same files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Join this room.
+    Open(RoomJob),
+    /// Record for a task; also sent again, unchanged, to a recorder that replaces a dead one.
+    Start(TaskJob),
+    /// End a task: write all that was received, finish its files, report them.
+    Stop { task: i64 },
+    /// Complete what an earlier recorder left of a task that was being stopped when it died.
+    Finish { task: i64, dir: PathBuf },
+}
+
+/// Which room to record, as whom, and with which settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomJob {
+    /// `ws://` or `http://` address of the room server.
+    pub url: String,
+    pub api_key: String,
+    pub api_secret: String,
+    pub room: String,
+    /// The hidden participant's identity; the same after a restart, so that a dead one is displaced.
+    pub identity: String,
+    pub settings: Settings,
+}
+
+/// Times of the recording path, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Longest media kept in memory before it is appended to the file.
+    pub fragment_ms: u32,
+    /// How often files are synced to the disk.
+    pub sync_ms: u32,
+    /// How long a missing packet is waited for.
+    pub reorder_ms: u32,
+    /// A key frame is asked for when none came for this long, so that the file can be searched.
+    pub key_frame_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { fragment_ms: 400, sync_ms: 2_000, reorder_ms: 1_500, key_frame_ms: 10_000 }
+    }
+}
+
+/// One task as a recorder sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskJob {
+    /// The worker's number for the task.
+    pub task: i64,
+    /// The task's folder in the spool; belongs to this recorder alone.
+    pub dir: PathBuf,
+    pub select: Selection,
+    pub audio: AudioPlan,
+    /// Record sound only (`Control.MediaType` 1).
+    pub audio_only: bool,
+    /// The task ends by itself when none of its streams was published for so long.
+    pub max_idle_ms: i64,
+}
+
+/// What becomes of the sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "codec", rename_all = "snake_case")]
+pub enum AudioPlan {
+    /// Decoded and encoded as AAC-LC at 48 kHz.
+    Aac { channels: u8, bitrate: u32 },
+    /// Kept as it was sent.
+    Opus,
+}
+
+/// From the recorder to the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// In the room, media flows as soon as somebody publishes.
+    Joined { rejoined: bool },
+    /// The connection to the room was lost and is being restored.
+    Interrupted { reason: String },
+    /// The room server refuses the recorder: nothing will come.
+    Refused { reason: String },
+    /// The task records from now on.
+    Started { task: i64 },
+    /// None of the task's streams was published for as long as the task allows.
+    Idle { task: i64 },
+    /// A file of a task was begun, or taken up again after a restart.
+    FileOpened { task: i64, file: FileName, started_ms: i64, resumed: bool },
+    /// Something about a stream that a reader of the recording must know.
+    Note { task: i64, stream: StreamId, text: String },
+    /// A file is complete.
+    FileFinished { task: i64, file: FinishedFile },
+    /// A file is damaged and cannot be completed; it stays in the spool.
+    FileFailed { task: i64, file: FileName, error: String },
+    /// All files of the task were finished and reported.
+    Stopped { task: i64 },
+}
+
+/// A file in a task's folder of the spool: which stream, and the how-manieth of it (from 0).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileName {
+    pub stream: StreamId,
+    pub sequence: u32,
+}
+
+/// A complete file as the API lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedFile {
+    #[serde(flatten)]
+    pub name: FileName,
+    /// Wall clock at media time 0, ms since the Unix epoch.
+    pub started_ms: i64,
+    pub duration_ms: i64,
+    /// Bytes.
+    pub size: u64,
+    /// `h264`, or nothing when there is no picture.
+    pub video_codec: Option<String>,
+    /// `aac` or `opus`, or nothing when there is no sound.
+    pub audio_codec: Option<String>,
+    pub width: u32,
+    pub height: u32,
+}

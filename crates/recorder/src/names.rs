@@ -1,0 +1,101 @@
+//! Names of the files in a task's folder of the spool: `0000-C-alice.mp4` is the first camera file of the user `alice`.
+//! The user's identity is percent-encoded, so that any identity makes a safe name and every name can be read back.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rules::select::{StreamId, StreamKind};
+
+use crate::messages::FileName;
+
+/// Longest encoded identity: a file name has at most 255 bytes.
+const MAX_ENCODED: usize = 200;
+
+/// Whether a stream of this user can be recorded.
+pub fn is_nameable(user: &str) -> bool {
+    !user.is_empty() && encode(user).len() <= MAX_ENCODED
+}
+
+/// The path of a file in the task's folder.
+pub fn path(dir: &Path, file: &FileName) -> PathBuf {
+    dir.join(format!("{:04}-{}-{}.mp4", file.sequence, file.stream.kind.letter(), encode(&file.stream.user)))
+}
+
+/// All recordings in a task's folder, in order of their names.
+pub fn list(dir: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if let Some(file) = path.file_name().and_then(|name| parse(name.to_str()?)) {
+            files.push((file, path));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The number of the stream's newest file in the folder.
+pub fn newest(dir: &Path, stream: &StreamId) -> Option<u32> {
+    let files = list(dir).ok()?;
+    files.into_iter().filter(|(file, _)| file.stream == *stream).map(|(file, _)| file.sequence).max()
+}
+
+fn parse(name: &str) -> Option<FileName> {
+    let mut parts = name.strip_suffix(".mp4")?.splitn(3, '-');
+    let sequence = parts.next()?.parse().ok()?;
+    let kind = match parts.next()? {
+        "C" => StreamKind::Camera,
+        "S" => StreamKind::Screen,
+        _ => return None,
+    };
+    Some(FileName { stream: StreamId { user: decode(parts.next()?)?, kind }, sequence })
+}
+
+fn encode(user: &str) -> String {
+    let mut out = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'@' | b'.' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_identity_makes_a_safe_name_that_can_be_read_back(user in "\\PC{1,60}", screen: bool, sequence in 0u32..20_000) {
+            let kind = if screen { StreamKind::Screen } else { StreamKind::Camera };
+            let file = FileName { stream: StreamId { user: user.clone(), kind }, sequence };
+            let path = path(Path::new("dir"), &file);
+            prop_assert_eq!(path.parent(), Some(Path::new("dir")));
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name");
+            prop_assert!(!is_nameable(&user) || name.len() <= 255);
+            prop_assert_eq!(parse(name), Some(file));
+        }
+
+        #[test]
+        fn other_names_are_not_taken_for_ours(name in ".{0,40}") {
+            let _ = parse(&name);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! One stream of one task on its way into a file: decides when the file begins, lays pictures and sound on its timeline
+//! and writes fragments in time. Media time 0 is the first media received, sound or key frame, whichever came earlier.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use media::mp4::{self, Anchor, TrackId, Writer};
+use rules::select::StreamId;
+use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks};
+
+use crate::audio::{AudioLane, Sound};
+use crate::clock::Clock;
+use crate::messages::{AudioPlan, FileName, Settings};
+use crate::unit::{Picture, SoundPacket, Unit};
+use crate::video::{self, RATE, VideoLane};
+use crate::{Error, Result, names};
+
+/// How long the first media is kept before the file begins, so that sound and picture that started together begin
+/// together although one of them arrived first.
+const HOLD_NS: i64 = 250 * MILLI_NS;
+/// After the camera went off, pictures that were on their way are still taken for this long.
+const AWAY_DELAY_NS: i64 = 300 * MILLI_NS;
+
+/// Which file a take writes, and how.
+#[derive(Debug, Clone)]
+pub struct TakePlan {
+    pub stream: StreamId,
+    pub dir: PathBuf,
+    pub audio: AudioPlan,
+    pub settings: Settings,
+}
+
+/// See the module's head. `push` units in the order they come, `handle_time` a few times a second, `close` at the end.
+pub struct Take {
+    plan: TakePlan,
+    sequence: u32,
+    state: State,
+    /// When the picture goes away, if the camera was switched off.
+    away_at: Option<Mono>,
+}
+
+enum State {
+    /// Nothing came yet. A file of before a restart may be there to go on with.
+    Idle,
+    /// The first media, kept until the file begins.
+    Held {
+        units: Vec<Unit>,
+        until: Mono,
+    },
+    Open(Box<OpenFile>),
+}
+
+/// Something the take's owner should know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TakeEvent {
+    Opened { file: FileName, started: Wall, resumed: bool },
+}
+
+/// What has to be done, away from the media thread, to complete a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    pub file: FileName,
+    pub path: PathBuf,
+    /// The tracks are filled up to this media time.
+    pub end: Option<Duration>,
+}
+
+impl Take {
+    /// A take that goes on in the stream's newest file in the plan's folder if that is unfinished.
+    pub fn new(plan: TakePlan) -> Take {
+        let sequence = names::newest(&plan.dir, &plan.stream).unwrap_or(0);
+        Take { plan, sequence, state: State::Idle, away_at: None }
+    }
+
+    /// Whether a key frame is needed before pictures can be written.
+    pub fn waits_for_key(&self) -> bool {
+        match &self.state {
+            State::Open(file) => file.video.as_ref().is_none_or(VideoLane::waits_for_key),
+            State::Held { units, .. } => !units.iter().any(|unit| matches!(unit, Unit::Picture(_))),
+            State::Idle => true,
+        }
+    }
+
+    /// Takes one unit.
+    pub fn push(&mut self, unit: Unit, clock: &Clock, now: Mono) -> Result<Option<TakeEvent>> {
+        match &mut self.state {
+            State::Open(file) => {
+                file.push(&unit, self.plan.audio)?;
+                Ok(None)
+            }
+            State::Held { units, .. } => {
+                units.push(unit);
+                Ok(None)
+            }
+            State::Idle => {
+                if matches!(&unit, Unit::Picture(picture) if !picture.key || picture.after_loss) {
+                    return Ok(None);
+                }
+                if let Some(file) = OpenFile::resume(&self.plan, self.sequence, clock)? {
+                    return self.begin(file, vec![unit], true).map(Some);
+                }
+                self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does what is due: begins the file, writes and syncs fragments, lets the picture go.
+    /// `settled`: no picture that arrived waits for an earlier one.
+    pub fn handle_time(&mut self, clock: &Clock, now: Mono, settled: bool) -> Result<Option<TakeEvent>> {
+        if matches!(&self.state, State::Held { until, .. } if *until <= now) {
+            return self.open(clock).map(Some);
+        }
+        let away = self.away_at.is_some_and(|at| at <= now);
+        if let State::Open(file) = &mut self.state {
+            if away {
+                self.away_at = None;
+                file.picture_away()?;
+            }
+            file.handle_time(now, settled, &self.plan.settings)?;
+        }
+        Ok(None)
+    }
+
+    /// The camera was switched off (`true`) or on.
+    pub fn set_video_muted(&mut self, muted: bool, now: Mono) {
+        self.away_at = muted.then(|| now.plus(AWAY_DELAY_NS));
+    }
+
+    /// The pictures end here: unpublished, or the connection was lost.
+    pub fn video_ended(&mut self) -> Result<()> {
+        self.away_at = None;
+        if let State::Open(file) = &mut self.state { file.picture_away() } else { Ok(()) }
+    }
+
+    /// The sound ends here: unpublished, or the connection was lost.
+    pub fn audio_ended(&mut self) -> Result<()> {
+        if let State::Open(file) = &mut self.state { file.sound_away() } else { Ok(()) }
+    }
+
+    /// Ends the take. `present` tells that the stream is still published: then the file lasts until `now`, with black
+    /// and silence for what is switched off.
+    pub fn close(mut self, present: bool, clock: &Clock, now: Mono) -> Result<Option<Closed>> {
+        if matches!(self.state, State::Held { .. }) {
+            self.open(clock)?;
+        }
+        let State::Open(mut file) = self.state else { return Ok(None) };
+        let end = present.then(|| now.since(file.epoch).max(0));
+        let away = self.away_at.is_some();
+        file.finish(end.filter(|_| !away))?;
+        let end = end.map(|ns| Duration::from_nanos(ns as u64));
+        let name = FileName { stream: self.plan.stream.clone(), sequence: self.sequence };
+        Ok(Some(Closed { path: names::path(&self.plan.dir, &name), file: name, end }))
+    }
+
+    /// Writes everything received and leaves the file open-ended.
+    pub fn suspend(mut self, clock: &Clock) -> Result<()> {
+        if matches!(self.state, State::Held { .. }) {
+            self.open(clock)?;
+        }
+        match self.state {
+            State::Open(mut file) => file.finish(None),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, clock: &Clock) -> Result<TakeEvent> {
+        let State::Held { units, .. } = std::mem::replace(&mut self.state, State::Idle) else {
+            return Err(Error::Internal("a take was opened that held nothing"));
+        };
+        let epoch = units.iter().map(Unit::at).min().unwrap_or_default();
+        let file = OpenFile::create(&self.plan, self.sequence, epoch, clock)?;
+        self.begin(file, units, false)
+    }
+
+    fn begin(&mut self, mut file: OpenFile, units: Vec<Unit>, resumed: bool) -> Result<TakeEvent> {
+        let started = Wall(file.writer.anchor().epoch_ns);
+        for unit in &units {
+            file.push(unit, self.plan.audio)?;
+        }
+        self.sequence = file.sequence;
+        self.state = State::Open(Box::new(file));
+        let file = FileName { stream: self.plan.stream.clone(), sequence: self.sequence };
+        Ok(TakeEvent::Opened { file, started, resumed })
+    }
+}
+
+/// A file that is being written.
+struct OpenFile {
+    writer: Writer,
+    sequence: u32,
+    epoch: Mono,
+    video: Option<VideoLane>,
+    audio: Option<AudioLane>,
+    audio_track: Option<TrackId>,
+    flushed_at: Mono,
+    synced_at: Mono,
+}
+
+impl OpenFile {
+    fn create(plan: &TakePlan, sequence: u32, epoch: Mono, clock: &Clock) -> Result<OpenFile> {
+        let note = serde_json::to_vec(&plan.stream).unwrap_or_default();
+        let anchor = Anchor { epoch_ns: clock.wall(epoch).0, note };
+        let name = FileName { stream: plan.stream.clone(), sequence };
+        let writer = Writer::create(&names::path(&plan.dir, &name), anchor)?;
+        Ok(OpenFile::over(writer, sequence, epoch))
+    }
+
+    /// The unfinished file of before a restart, or nothing; a finished one makes the take go on with the next.
+    fn resume(plan: &TakePlan, sequence: u32, clock: &Clock) -> Result<Option<OpenFile>> {
+        let path = names::path(&plan.dir, &FileName { stream: plan.stream.clone(), sequence });
+        if !path.exists() {
+            return Ok(None);
+        }
+        match Writer::recover(&path) {
+            Ok((writer, recovered)) => {
+                let epoch = clock.at_wall(Wall(recovered.anchor.epoch_ns));
+                let mut file = OpenFile::over(writer, sequence, epoch);
+                for track in recovered.tracks {
+                    match track.entries.first().map(mp4::SampleEntry::kind) {
+                        Some(mp4::Kind::Video) => file.video = Some(VideoLane::new(track.id, track.end as i64)),
+                        Some(mp4::Kind::Audio) => file.audio_track = Some(track.id),
+                        None => {}
+                    }
+                }
+                Ok(Some(file))
+            }
+            Err(mp4::Error::Empty) => {
+                std::fs::remove_file(&path)?;
+                Ok(None)
+            }
+            Err(mp4::Error::Finished) => OpenFile::resume(plan, sequence + 1, clock),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    fn over(writer: Writer, sequence: u32, epoch: Mono) -> OpenFile {
+        let (flushed_at, synced_at) = (Mono::default(), Mono::default());
+        OpenFile { writer, sequence, epoch, video: None, audio: None, audio_track: None, flushed_at, synced_at }
+    }
+
+    fn push(&mut self, unit: &Unit, plan: AudioPlan) -> Result<()> {
+        match unit {
+            Unit::Picture(picture) => self.push_picture(picture),
+            Unit::Sound(sound) => self.push_sound(sound, plan),
+        }
+    }
+
+    fn push_picture(&mut self, picture: &Picture) -> Result<()> {
+        let at = ns_to_ticks(picture.at.since(self.epoch), RATE);
+        if self.video.is_none() {
+            let Some(config) = picture.config.as_ref().filter(|_| picture.key) else { return Ok(()) };
+            let track = self.writer.add_track(video::sample_entry(config)?)?;
+            self.video = Some(VideoLane::new(track, 0));
+        }
+        match &mut self.video {
+            Some(lane) => lane.push(at, picture, &mut self.writer),
+            None => Ok(()),
+        }
+    }
+
+    fn push_sound(&mut self, sound: &SoundPacket, plan: AudioPlan) -> Result<()> {
+        let track = match self.audio_track {
+            Some(track) => track,
+            None => *self.audio_track.insert(self.writer.add_track(AudioLane::entry(plan)?)?),
+        };
+        let lane = match &mut self.audio {
+            Some(lane) => lane,
+            None => self.audio.insert(AudioLane::new(plan, track, self.writer.end(track) as i64)?),
+        };
+        let position = ns_to_ticks(sound.at.since(self.epoch), 48_000);
+        let sound =
+            Sound { position, packet: &sound.data, duration: i64::from(sound.duration), after_loss: sound.after_loss };
+        lane.push(&sound, &mut self.writer)
+    }
+
+    fn picture_away(&mut self) -> Result<()> {
+        self.video.as_mut().map_or(Ok(()), |lane| lane.go_away(&mut self.writer))
+    }
+
+    fn sound_away(&mut self) -> Result<()> {
+        self.audio.take().map_or(Ok(()), |lane| lane.finish(&mut self.writer))
+    }
+
+    fn handle_time(&mut self, now: Mono, settled: bool, settings: &Settings) -> Result<()> {
+        if let Some(lane) = self.video.as_mut().filter(|_| settled) {
+            lane.handle_time(ns_to_ticks(now.since(self.epoch), RATE), &mut self.writer)?;
+        }
+        if now.since(self.flushed_at) >= i64::from(settings.fragment_ms) * MILLI_NS {
+            self.flushed_at = now;
+            self.writer.flush()?;
+        }
+        if now.since(self.synced_at) >= i64::from(settings.sync_ms) * MILLI_NS {
+            self.synced_at = now;
+            self.writer.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left. The last picture lasts until `end` (nanoseconds of media time) if there is one, or as long
+    /// as the sound.
+    fn finish(&mut self, end: Option<i64>) -> Result<()> {
+        self.sound_away()?;
+        if let Some(lane) = &mut self.video {
+            let until = end.map_or(0, |ns| ns_to_ticks(ns.min(i64::MAX / SECOND_NS), RATE));
+            lane.finish(until, &mut self.writer)?;
+        }
+        Ok(self.writer.flush()?)
+    }
+}

@@ -1,0 +1,226 @@
+//! One subscribed track: packets in the order of arrival in, pictures or packets of sound out, in order and placed on the
+//! recorder's clock.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use media::depacketize::{Depacketizer, Output, opus};
+use media::packet::{RtpPacket, VideoCodec};
+use media::rtp::reorder::{Item, Reorder, ReorderConfig};
+use rtc::client::{Rotation, TrackPacket};
+use rules::select::StreamId;
+use rules::sync::{Pace, TrackClock, UserClock};
+use rules::time::{MILLI_NS, Mono, Wall, ticks_to_ns};
+
+use crate::audio::OPUS_DELAY;
+use crate::messages::Settings;
+use crate::unit::{Picture, SoundPacket, Unit};
+
+/// Media of a new track is kept this long before it is placed, so that the fastest packets have been seen by then and
+/// the place is right from the first frame on.
+const SETTLE_NS: i64 = 250 * MILLI_NS;
+
+/// See the module's head.
+pub struct TrackReceiver {
+    stream: StreamId,
+    media: Media,
+    reorder: Reorder,
+    clock: TrackClock,
+    /// What waits to be placed, with its RTP time, until the time given.
+    unplaced: VecDeque<(u64, Unit)>,
+    settled_at: Option<Mono>,
+    key_frame_ns: i64,
+    last_key_frame: Option<Mono>,
+    /// What comes now is a server's blank picture and not the sender's.
+    blank: bool,
+}
+
+enum Media {
+    Video(Box<Depacketizer>),
+    /// Whether packets were lost since the last one.
+    Audio {
+        lost: bool,
+    },
+}
+
+impl TrackReceiver {
+    /// Nothing for codecs that cannot be recorded.
+    pub fn new(stream: StreamId, mime: &str, clock_rate: u32, settings: Settings) -> Option<TrackReceiver> {
+        let (media, pace) = match mime.to_ascii_lowercase().as_str() {
+            "video/h264" => (Media::Video(Box::new(Depacketizer::new(VideoCodec::H264))), Pace::Picture),
+            "audio/opus" => (Media::Audio { lost: false }, Pace::Sound),
+            _ => return None,
+        };
+        let wait_ns = i64::from(settings.reorder_ms) * MILLI_NS;
+        Some(TrackReceiver {
+            stream,
+            media,
+            reorder: Reorder::new(ReorderConfig { wait_ns, ..ReorderConfig::default() }),
+            clock: TrackClock::new(clock_rate, pace),
+            unplaced: VecDeque::new(),
+            settled_at: None,
+            key_frame_ns: i64::from(settings.key_frame_ms) * MILLI_NS,
+            last_key_frame: None,
+            blank: false,
+        })
+    }
+
+    pub fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    pub fn is_video(&self) -> bool {
+        matches!(self.media, Media::Video(_))
+    }
+
+    /// Whether packets that arrived wait for missing ones.
+    pub fn has_gap(&self) -> bool {
+        self.reorder.next_timeout().is_some()
+    }
+
+    /// Whether a key frame should be asked for: after a loss, and when none came for long.
+    pub fn key_frame_is_due(&self, now: Mono) -> bool {
+        let Media::Video(depacketizer) = &self.media else { return false };
+        let old = self.last_key_frame.is_some_and(|last| now.since(last) > self.key_frame_ns);
+        depacketizer.needs_key_frame() || old
+    }
+
+    pub fn handle_packet(
+        &mut self,
+        packet: TrackPacket,
+        arrival: Mono,
+        now: Mono,
+        user: &UserClock,
+        out: &mut Vec<Unit>,
+    ) {
+        if self.clock.handle_packet(packet.rtp_time, arrival) {
+            tracing::info!(stream = ?self.stream, "the sender's RTP clock was restarted");
+        }
+        self.settled_at.get_or_insert(arrival.plus(SETTLE_NS));
+        let packet = RtpPacket {
+            seq: packet.seq,
+            rtp_time: packet.rtp_time,
+            marker: packet.marker,
+            payload: packet.payload,
+            arrival_ns: arrival.0,
+            rotation: packet.rotation.map(degrees),
+        };
+        self.reorder.handle_packet(packet, now.0);
+        self.drain(now, user, out);
+    }
+
+    pub fn handle_report(&mut self, user: &mut UserClock, ntp_ns: i64, rtp_time: u64, arrival: Mono) {
+        self.clock.handle_report(user, Wall(ntp_ns), rtp_time, arrival);
+    }
+
+    pub fn handle_time(&mut self, now: Mono, user: &UserClock, out: &mut Vec<Unit>) {
+        self.reorder.handle_timeout(now.0);
+        self.drain(now, user, out);
+    }
+
+    /// Passes on what waits for missing packets or for its place, because nothing more is waited for.
+    pub fn release_held(&mut self, user: &UserClock, out: &mut Vec<Unit>) {
+        self.reorder.flush();
+        self.drain(Mono(i64::MAX), user, out);
+    }
+
+    /// The track ends: passes on everything.
+    pub fn finish(&mut self, user: &UserClock, out: &mut Vec<Unit>) {
+        self.reorder.flush();
+        self.assemble();
+        if let Media::Video(depacketizer) = &mut self.media {
+            depacketizer.flush();
+        }
+        self.drain(Mono(i64::MAX), user, out);
+    }
+
+    fn drain(&mut self, now: Mono, user: &UserClock, out: &mut Vec<Unit>) {
+        self.assemble();
+        if self.settled_at.is_none_or(|at| now < at) {
+            return;
+        }
+        for (rtp_time, mut unit) in self.unplaced.drain(..) {
+            let at = self.clock.place(user, rtp_time);
+            match &mut unit {
+                Unit::Picture(picture) => picture.at = at,
+                Unit::Sound(sound) => sound.at = at.plus(-ticks_to_ns(OPUS_DELAY, 48_000)),
+            }
+            out.push(unit);
+        }
+    }
+
+    /// From packets in order to units without a place.
+    fn assemble(&mut self) {
+        while let Some(item) = self.reorder.poll() {
+            match &mut self.media {
+                Media::Video(depacketizer) => {
+                    depacketizer.handle(item);
+                    self.take_pictures();
+                }
+                Media::Audio { lost } => match item {
+                    Item::Packet(packet) => {
+                        let after_loss = std::mem::take(lost);
+                        self.unplaced.extend(sound(packet, after_loss));
+                    }
+                    Item::Lost { .. } | Item::Restart => *lost = true,
+                },
+            }
+        }
+        self.take_pictures();
+    }
+
+    fn take_pictures(&mut self) {
+        let Media::Video(depacketizer) = &mut self.media else { return };
+        while let Some(output) = depacketizer.poll() {
+            match output {
+                Output::Frame(frame) => {
+                    if let Some(config) = &frame.config {
+                        self.blank = is_blank(config.dimensions());
+                    }
+                    if self.blank {
+                        continue;
+                    }
+                    let arrival = Mono(frame.arrival_ns);
+                    if frame.key {
+                        self.last_key_frame = Some(arrival);
+                    }
+                    let picture = Picture {
+                        at: arrival,
+                        arrival,
+                        data: frame.data.into(),
+                        key: frame.key,
+                        after_loss: frame.after_loss,
+                        config: frame.config,
+                    };
+                    self.unplaced.push_back((frame.rtp_time, Unit::Picture(picture)));
+                }
+                Output::Dropped { rtp_time, reason } => {
+                    tracing::debug!(stream = ?self.stream, rtp_time, %reason, "a picture is missing");
+                }
+            }
+        }
+    }
+}
+
+/// Room servers end or mute a track with black key frames of a few pixels; no camera sends such a size.
+fn is_blank((width, height): (u32, u32)) -> bool {
+    width <= 16 && height <= 16
+}
+
+/// One packet of sound without a place; nothing for padding and for what is not Opus.
+fn sound(packet: RtpPacket, after_loss: bool) -> Option<(u64, Unit)> {
+    let arrival = Mono(packet.arrival_ns);
+    let frame = opus::frame(&packet).ok()??;
+    let sound =
+        SoundPacket { at: arrival, arrival, data: Bytes::from_owner(frame.data), duration: frame.duration, after_loss };
+    Some((frame.rtp_time, Unit::Sound(sound)))
+}
+
+fn degrees(rotation: Rotation) -> u16 {
+    match rotation {
+        Rotation::None => 0,
+        Rotation::Clockwise90 => 90,
+        Rotation::Clockwise180 => 180,
+        Rotation::Clockwise270 => 270,
+    }
+}

@@ -1,0 +1,148 @@
+//! The picture of one take: encoded frames at media times in, samples of the file out, bit for bit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use media::mp4::{Sample, SampleEntry, TrackId, Writer};
+use media::packet::VideoConfig;
+
+use crate::Result;
+use crate::unit::Picture;
+
+/// Ticks per second of the video track.
+pub const RATE: u32 = 90_000;
+/// Taken for the length of a frame until two have been seen: 1/30 s.
+const FIRST_GUESS: i64 = 3_000;
+/// A frame is never taken to last longer than this by itself: 1/5 s.
+const LONGEST_NOMINAL: i64 = 18_000;
+/// A picture that stands still is written after this long, so that a crash does not lose it: half a second.
+const STILL_AFTER: i64 = 45_000;
+
+/// Writes frames with their true length: one frame is held back until the next tells how long it lasted.
+///
+/// Begins with a key frame, and again after every loss: a picture that cannot be decoded right is not recorded, the one
+/// before stays until the next key frame.
+#[derive(Debug)]
+pub struct VideoLane {
+    track: TrackId,
+    entries: Vec<(Arc<VideoConfig>, u32)>,
+    held: Option<Held>,
+    /// Where the next frame may begin at the earliest.
+    end: i64,
+    nominal: i64,
+    waits_for_key: bool,
+    /// The picture went on as a still picture up to `end`: what follows joins up with it.
+    still: bool,
+    /// Frames not written because a key frame was needed first.
+    pub skipped: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    at: i64,
+    entry: u32,
+    key: bool,
+    after_still: bool,
+    data: Bytes,
+}
+
+impl VideoLane {
+    /// A lane on `track` that writes nothing before `written_until` (90 kHz).
+    pub fn new(track: TrackId, written_until: i64) -> VideoLane {
+        VideoLane {
+            track,
+            entries: Vec::new(),
+            held: None,
+            end: written_until,
+            nominal: FIRST_GUESS,
+            waits_for_key: true,
+            still: false,
+            skipped: 0,
+        }
+    }
+
+    /// Whether nothing can be written until a key frame comes.
+    pub fn waits_for_key(&self) -> bool {
+        self.waits_for_key
+    }
+
+    /// A frame that is shown from media time `at` (90 kHz) on.
+    pub fn push(&mut self, at: i64, frame: &Picture, writer: &mut Writer) -> Result<()> {
+        if frame.after_loss {
+            self.waits_for_key = true;
+        }
+        if self.waits_for_key && !frame.key {
+            self.skipped += 1;
+            return Ok(());
+        }
+        self.waits_for_key = false;
+        let entry = self.entry(frame, writer)?;
+        let at = at.max(self.held.as_ref().map_or(self.end, |held| held.at + 1));
+        if let Some(held) = &self.held {
+            self.nominal = (at - held.at).clamp(1, LONGEST_NOMINAL);
+        }
+        self.write_held(at, writer)?;
+        let after_still = std::mem::take(&mut self.still);
+        self.held = Some(Held { at, entry, key: frame.key, after_still, data: frame.data.clone() });
+        Ok(())
+    }
+
+    /// The camera was switched off, the stream unpublished or the connection lost: the picture ends a frame after the
+    /// last one, what follows is a gap.
+    pub fn go_away(&mut self, writer: &mut Writer) -> Result<()> {
+        self.waits_for_key = true;
+        self.still = false;
+        match &self.held {
+            Some(held) => self.write_held(held.at + self.nominal, writer),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing came for a while though the stream is there: writes the picture that stands still.
+    pub fn handle_time(&mut self, now: i64, writer: &mut Writer) -> Result<()> {
+        if self.held.as_ref().is_some_and(|held| now - held.at > STILL_AFTER) {
+            self.still = true;
+            return self.write_held(now, writer);
+        }
+        Ok(())
+    }
+
+    /// The recording ends while the stream is there: the last picture lasts until `until`, a frame's length at least.
+    pub fn finish(&mut self, until: i64, writer: &mut Writer) -> Result<()> {
+        match &self.held {
+            Some(held) => self.write_held(until.max(held.at + self.nominal), writer),
+            None => Ok(()),
+        }
+    }
+
+    fn write_held(&mut self, until: i64, writer: &mut Writer) -> Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        self.end = until;
+        let duration = (until - held.at).clamp(1, i64::from(u32::MAX)) as u32;
+        let Held { at, entry, key, after_still, data } = held;
+        writer.push(self.track, Sample { entry, dts: at as u64, duration, key, after_still, data })?;
+        Ok(())
+    }
+
+    /// The sample entry of a frame: key frames name theirs, other frames go on with the last one.
+    fn entry(&mut self, frame: &Picture, writer: &mut Writer) -> Result<u32> {
+        let Some(config) = &frame.config else { return Ok(self.entries.last().map_or(0, |(_, entry)| *entry)) };
+        if let Some(known) = self.entries.iter().position(|(known, _)| known == config) {
+            // The newest in use stays last.
+            let used = self.entries.remove(known);
+            self.entries.push(used.clone());
+            return Ok(used.1);
+        }
+        let entry = writer.add_entry(self.track, sample_entry(config)?)?;
+        self.entries.push((config.clone(), entry));
+        Ok(entry)
+    }
+}
+
+/// The sample entry for a codec configuration.
+pub fn sample_entry(config: &VideoConfig) -> Result<SampleEntry> {
+    match config {
+        VideoConfig::H264(h264) => Ok(SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?),
+        other => Err(crate::Error::Unsupported(format!("{:?}", other.codec()))),
+    }
+}

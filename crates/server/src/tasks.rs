@@ -1,0 +1,133 @@
+//! The OpenAPI's calls carried out: durable in the store first, then told to the worker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rules::error::{ApiError, ErrorKind};
+use rules::ids::{AppId, TaskKey};
+use rules::request::{StartRecord, UpdateRecord};
+use store::{File, FileState, NewTask, Start, Stop, Store, Task, TaskState};
+
+use crate::api::{FilePlace, FileView, Recording, Started, StreamView, TaskStatus, TaskView, no_such_task};
+use crate::clock::now_ms;
+use crate::worker::Worker;
+
+/// GetRecordTask answers about tasks started within this time, in milliseconds: 72 hours.
+const REMEMBERED_MS: i64 = 72 * 3_600_000;
+
+/// Tasks in a store, recorded by a worker.
+pub struct Tasks {
+    pub store: Arc<dyn Store>,
+    pub worker: Worker,
+    /// The room server of each app, by its name in the configuration.
+    pub room_servers: BTreeMap<AppId, String>,
+}
+
+impl Recording for Tasks {
+    async fn start(&self, request: StartRecord) -> Result<Started, ApiError> {
+        let room_server = self.room_servers.get(&request.key.app_id);
+        let room_server = room_server.ok_or_else(|| internal("the app has no room server"))?.clone();
+        let new = NewTask {
+            key: request.key.clone(),
+            api_version: request.version.name().to_owned(),
+            business_id: request.business_id.as_ref().map(|id| id.as_str().to_owned()),
+            request: request.into(),
+            room_server,
+            created_ms: now_ms(),
+        };
+        match self.store.start_task(&new).await.map_err(internal)? {
+            Start::AlreadyRunning(_) => Ok(Started::AlreadyRunning),
+            Start::Started(task) => {
+                tracing::info!(task = task.id.0, key = %task.key, "task started");
+                self.worker.start(&task).await.map_err(internal)?;
+                Ok(Started::New)
+            }
+        }
+    }
+
+    async fn update(&self, change: UpdateRecord) -> Result<(), ApiError> {
+        let task = self.newest(&change.key).await?.filter(|task| task.state.is_running());
+        let task = task.ok_or_else(|| no_such_task(&change.key))?;
+        let request: StartRecord = serde_json::from_value(task.request).map_err(internal)?;
+        // Only a mixed task can be changed, and none is running yet: what comes out is the reason why not.
+        change.apply(&request).map(drop)
+    }
+
+    async fn stop(&self, key: TaskKey) -> Result<(), ApiError> {
+        match self.store.stop_task(&key, "StopByAPI", now_ms()).await.map_err(internal)? {
+            Stop::NotRunning => Err(no_such_task(&key)),
+            Stop::AlreadyStopping(_) => Ok(()),
+            Stop::Stopping(task) => {
+                tracing::info!(task = task.id.0, key = %task.key, "task stopped");
+                self.worker.stop(&task).await.map_err(internal)
+            }
+        }
+    }
+
+    async fn task(&self, key: TaskKey) -> Result<TaskView, ApiError> {
+        let task = self.newest(&key).await?.ok_or_else(|| no_such_task(&key))?;
+        let files = self.store.files_of(task.id).await.map_err(internal)?;
+        Ok(view(&task, &files))
+    }
+}
+
+impl Tasks {
+    async fn newest(&self, key: &TaskKey) -> Result<Option<Task>, ApiError> {
+        self.store.newest_task(key, now_ms() - REMEMBERED_MS).await.map_err(internal)
+    }
+}
+
+/// A task as GetRecordTask tells it. It counts as running until its last file is complete, so that a caller who waits
+/// for the end finds all files.
+fn view(task: &Task, files: &[File]) -> TaskView {
+    let status = match task.state {
+        TaskState::Requested | TaskState::Starting => TaskStatus::NotStarted,
+        TaskState::Recording | TaskState::Stopping | TaskState::Finishing => TaskStatus::Running,
+        TaskState::Done => TaskStatus::Ended,
+        TaskState::Failed => TaskStatus::Failed,
+    };
+    let ended = task.state.is_ended();
+    let request: Option<StartRecord> = serde_json::from_value(task.request.clone()).ok();
+    TaskView {
+        start_time_ms: task.started_ms.unwrap_or(task.created_ms),
+        end_time_ms: if ended { task.ended_ms.unwrap_or(0) } else { 0 },
+        status,
+        stop_reason: task.stop_reason.clone().filter(|_| ended).unwrap_or_default(),
+        files: files
+            .iter()
+            .filter(|file| file.state == FileState::Finished)
+            .filter_map(|file| file_view(file, request.as_ref()))
+            .collect(),
+    }
+}
+
+fn file_view(file: &File, request: Option<&StartRecord>) -> Option<FileView> {
+    let facts = file.facts.as_ref()?;
+    let listed = request.and_then(|request| {
+        request.targets.iter().find(|target| {
+            target.stream.user_id.as_str() == file.stream.user
+                && i64::from(target.stream.stream_type as u8) == file.stream.kind.number()
+        })
+    });
+    let stream = StreamView {
+        index: listed.and_then(|target| target.index),
+        user_id: file.stream.user.clone(),
+        stream_type: file.stream.kind.number() as u8,
+    };
+    Some(FileView {
+        place: FilePlace::Vid(file.vid.to_string()),
+        duration_ms: facts.duration_ms as i64,
+        size_bytes: facts.size as i64,
+        start_time_ms: file.started_ms,
+        stream_list: vec![stream],
+        video_codec: facts.video_codec.clone().unwrap_or_default(),
+        audio_codec: facts.audio_codec.clone().unwrap_or_default(),
+        video_width: facts.width.unwrap_or(0),
+        video_height: facts.height.unwrap_or(0),
+    })
+}
+
+fn internal(error: impl std::fmt::Display) -> ApiError {
+    tracing::error!(%error, "a call of the OpenAPI failed");
+    ApiError::new(ErrorKind::InternalError, error.to_string())
+}

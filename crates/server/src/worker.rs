@@ -1,0 +1,198 @@
+//! The worker role: takes tasks up, has a recorder process in every room that has any, and carries what the recorders
+//! report into the store and the library.
+//!
+//! Everything here may be interrupted at any moment. What a task needs is in the store and in its folder of the spool;
+//! [`Worker::resume`] goes on from there.
+
+pub mod child;
+pub mod library;
+mod reports;
+mod room;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use recorder::messages::{AudioPlan, Settings, TaskJob};
+use rtc::client::RoomServer;
+use rules::request::{AudioOutput, CaptureMedia, StartRecord};
+use store::{Store, Task, TaskRow};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use room::RoomCommand;
+
+/// The environment variable that carries the log filter to a recorder.
+const RECORDER_LOG: &str = "TAPEDECK_RECORDER_LOG";
+/// Commands that may wait for a room.
+const ROOM_COMMANDS: usize = 256;
+
+/// What a worker needs to know.
+pub struct WorkerConfig {
+    /// Folder of the files being recorded, one folder per task in it.
+    pub spool: PathBuf,
+    /// Folder of complete files.
+    pub library: PathBuf,
+    /// Room servers by their names in the configuration.
+    pub room_servers: BTreeMap<String, RoomServer>,
+    pub settings: Settings,
+    /// This program, to be started again as recorder.
+    pub program: PathBuf,
+    /// Tells this installation's recorders from those of others in the same room.
+    pub instance: String,
+}
+
+/// See the module's head. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: WorkerConfig,
+    store: Arc<dyn Store>,
+    rooms: Mutex<Rooms>,
+}
+
+#[derive(Default)]
+struct Rooms {
+    by_key: HashMap<RoomKey, mpsc::Sender<RoomCommand>>,
+    running: JoinSet<()>,
+    closed: bool,
+}
+
+/// A room of a room server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RoomKey {
+    server: String,
+    room: String,
+}
+
+/// Why a task cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error("room server {0:?} is not configured")]
+    UnknownRoomServer(String),
+    #[error("the stored request cannot be read: {0}")]
+    Request(String),
+    #[error("spool: {0}")]
+    Spool(#[from] std::io::Error),
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl Worker {
+    pub fn new(config: WorkerConfig, store: Arc<dyn Store>) -> Worker {
+        Worker { inner: Arc::new(Inner { config, store, rooms: Mutex::default() }) }
+    }
+
+    /// Goes on with every task that had not ended when the last worker did.
+    pub async fn resume(&self) -> store::Result<usize> {
+        let unfinished = self.inner.store.list_unfinished().await?;
+        let count = unfinished.len();
+        for store::Unfinished { task, .. } in unfinished {
+            let result = if task.state.is_running() { self.start(&task).await } else { self.stop(&task).await };
+            if let Err(error) = result {
+                self.inner.fail(task.id, &error.to_string()).await;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Has the task recorded. Its row is in the store already.
+    pub async fn start(&self, task: &Task) -> Result<(), WorkerError> {
+        let job = self.inner.job(task)?;
+        std::fs::create_dir_all(&job.dir)?;
+        self.send(task, RoomCommand::Start(job)).await
+    }
+
+    /// Has the task's recording ended and its files completed.
+    pub async fn stop(&self, task: &Task) -> Result<(), WorkerError> {
+        let job = self.inner.job(task)?;
+        std::fs::create_dir_all(&job.dir)?;
+        self.send(task, RoomCommand::Stop { task: task.id.0, dir: job.dir }).await
+    }
+
+    /// Has every recorder write out what it has and go. Tasks stay as they are, for the next start.
+    pub async fn shut_down(&self) {
+        let mut running = {
+            let mut rooms = self.inner.rooms();
+            rooms.closed = true;
+            rooms.by_key.clear();
+            std::mem::take(&mut rooms.running)
+        };
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn send(&self, task: &Task, command: RoomCommand) -> Result<(), WorkerError> {
+        let server = self.inner.config.room_servers.get(&task.room_server);
+        let server = server.ok_or_else(|| WorkerError::UnknownRoomServer(task.room_server.clone()))?;
+        let key = RoomKey { server: task.room_server.clone(), room: task.key.room_id.to_string() };
+        let sender = {
+            let mut rooms = self.inner.rooms();
+            if rooms.closed {
+                return Err(WorkerError::ShuttingDown);
+            }
+            match rooms.by_key.get(&key) {
+                Some(sender) => sender.clone(),
+                None => {
+                    let (sender, commands) = mpsc::channel(ROOM_COMMANDS);
+                    rooms.by_key.insert(key.clone(), sender.clone());
+                    let inner = self.inner.clone();
+                    let server = server.clone();
+                    rooms.running.spawn(async move { room::run(inner, key, server, commands).await });
+                    sender
+                }
+            }
+        };
+        sender.send(command).await.map_err(|_| WorkerError::ShuttingDown)
+    }
+}
+
+/// The recorder process: what `tapedeck recorder` does. Its log level comes from the environment, as ours does.
+pub fn recorder() -> anyhow::Result<std::process::ExitCode> {
+    crate::startup::start_log(&std::env::var(RECORDER_LOG).unwrap_or_else(|_| "info".to_owned()))?;
+    recorder::run()?;
+    Ok(std::process::ExitCode::SUCCESS)
+}
+
+impl Inner {
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.rooms.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What a recorder is told of a task.
+    fn job(&self, task: &Task) -> Result<TaskJob, WorkerError> {
+        let request: StartRecord =
+            serde_json::from_value(task.request.clone()).map_err(|error| WorkerError::Request(error.to_string()))?;
+        let audio = match request.extension.audio {
+            AudioOutput::Opus => AudioPlan::Opus,
+            AudioOutput::Aac => AudioPlan::Aac {
+                channels: request.encode.audio_channels as u8,
+                bitrate: request.encode.audio_bitrate_kbps * 1000,
+            },
+        };
+        Ok(TaskJob {
+            task: task.id.0,
+            dir: self.task_dir(task.id),
+            select: request.selection(),
+            audio,
+            audio_only: request.control.media == CaptureMedia::AudioOnly,
+            max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
+        })
+    }
+
+    fn task_dir(&self, task: TaskRow) -> PathBuf {
+        self.config.spool.join(task.0.to_string())
+    }
+
+    async fn fail(&self, task: TaskRow, why: &str) {
+        tracing::error!(task = task.0, why, "the task failed");
+        let (reason, error) = (reports::FAILED.to_owned(), why.to_owned());
+        let step = store::TaskStep::Failed { reason, error, ended_ms: crate::clock::now_ms() };
+        if let Err(error) = self.store.advance_task(task, &step).await {
+            tracing::error!(task = task.0, %error, "cannot be marked as failed");
+        }
+    }
+}

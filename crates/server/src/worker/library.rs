@@ -1,0 +1,153 @@
+//! The local media library: where complete files end up, and under which names.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use recorder::messages::FinishedFile;
+use rules::ids::TaskKey;
+use store::Vid;
+
+/// Longest name without extension (section 7.2 of the vendor's naming rules): longer ones are cut and end in `~`.
+const MAX_NAME: usize = 128;
+
+/// The file's place below the library's folder: `app/task_room_user_type_start_duration_random.mp4`, the vendor's
+/// default pattern. `Random` comes from the Vid, so that the name can be told again after a crash.
+pub fn relative_path(key: &TaskKey, file: &FinishedFile, vid: &Vid) -> String {
+    let name = format!(
+        "{}_{}_{}_{}_{}_{:06}_{}",
+        key.task_id,
+        key.room_id,
+        safe(&file.name.stream.user),
+        file.name.stream.kind.letter(),
+        file.started_ms,
+        file.duration_ms / 1000,
+        random_part(vid),
+    );
+    format!("{}/{}.mp4", key.app_id, shortened(&name))
+}
+
+/// Whether `name` is that of the file with this Vid.
+fn is_named_for(name: &str, vid: &Vid) -> bool {
+    name.strip_suffix(".mp4").is_some_and(|stem| stem.ends_with(random_part(vid)))
+}
+
+/// A file that was moved into the library by a worker that died before it could say so.
+pub fn find_moved(library: &Path, key: &TaskKey, vid: &Vid) -> io::Result<Option<PathBuf>> {
+    let folder = library.join(key.app_id.as_str());
+    if !folder.exists() {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| is_named_for(name, vid)) {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
+}
+
+/// Moves a complete file from the spool to its place. Durable when it returns; may be repeated.
+pub fn move_into(spool_file: &Path, library: &Path, relative: &str) -> io::Result<()> {
+    let target = library.join(relative);
+    let folder = target.parent().ok_or_else(|| io::Error::other("a library path without folder"))?;
+    fs::create_dir_all(folder)?;
+    match fs::rename(spool_file, &target) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_across(spool_file, &target)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => {}
+        Err(error) => return Err(error),
+    }
+    File::open(folder)?.sync_all()?;
+    File::open(library)?.sync_all()
+}
+
+/// The library is on another file system: the file appears there whole or not at all.
+fn copy_across(from: &Path, to: &Path) -> io::Result<()> {
+    let partial = to.with_extension("partial");
+    fs::copy(from, &partial)?;
+    File::open(&partial)?.sync_all()?;
+    fs::rename(&partial, to)?;
+    fs::remove_file(from)
+}
+
+fn random_part(vid: &Vid) -> &str {
+    &vid.as_str()[Vid::LEN - 8..]
+}
+
+/// Identities come from the room server, which allows more than the API does.
+fn safe(user: &str) -> String {
+    let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '-' | '.');
+    user.chars().map(|c| if keep(c) { c } else { '~' }).collect()
+}
+
+/// The name within its limit. What makes it unique stands at the end and stays.
+fn shortened(name: &str) -> String {
+    if name.len() <= MAX_NAME {
+        return name.to_owned();
+    }
+    // Everything here is ASCII.
+    let tail = &name[name.rfind('_').unwrap_or(name.len())..];
+    format!("{}~{tail}", &name[..MAX_NAME - 1 - tail.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recorder::messages::FileName;
+    use rules::select::{StreamId, StreamKind};
+
+    fn key(task: &str) -> TaskKey {
+        TaskKey {
+            app_id: "app".parse().expect("a valid id"),
+            room_id: "room".parse().expect("a valid id"),
+            task_id: task.parse().expect("a valid id"),
+        }
+    }
+
+    fn file(user: &str) -> FinishedFile {
+        FinishedFile {
+            name: FileName { stream: StreamId { user: user.into(), kind: StreamKind::Screen }, sequence: 0 },
+            started_ms: 1_611_736_812_853,
+            duration_ms: 57_472,
+            size: 1,
+            video_codec: None,
+            audio_codec: Some("aac".into()),
+            width: 0,
+            height: 0,
+        }
+    }
+
+    #[test]
+    fn names_follow_the_default_pattern() {
+        let vid = Vid::from_random([0xab; 15]);
+        assert_eq!(
+            relative_path(&key("task"), &file("al/ice"), &vid),
+            "app/task_room_al~ice_S_1611736812853_000057_abababab.mp4"
+        );
+    }
+
+    #[test]
+    fn long_names_are_cut_and_still_found_by_vid() {
+        let vid = Vid::from_random([0xcd; 15]);
+        let path = relative_path(&key(&"t".repeat(128)), &file("u"), &vid);
+        let name = path.strip_prefix("app/").expect("the app's folder");
+        assert_eq!(name.len(), MAX_NAME + ".mp4".len());
+        assert!(is_named_for(name, &vid));
+        assert!(!is_named_for(name, &Vid::from_random([1; 15])));
+    }
+
+    #[test]
+    fn moving_twice_does_no_harm() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let spool = dir.path().join("0000-C-a.mp4");
+        let library = dir.path().join("library");
+        fs::write(&spool, b"media").expect("written");
+        for _ in 0..2 {
+            move_into(&spool, &library, "app/x_01010101.mp4").expect("moved");
+        }
+        assert_eq!(fs::read(library.join("app/x_01010101.mp4")).expect("there"), b"media");
+        let vid = Vid::from_random([1; 15]);
+        assert!(find_moved(&library, &key("t"), &vid).expect("listed").is_some());
+    }
+}
