@@ -6,6 +6,8 @@ mod backoff;
 mod event;
 mod key_frames;
 mod link;
+#[cfg(test)]
+mod loss_tests;
 mod path;
 mod peer;
 mod publish;

@@ -22,8 +22,8 @@ pub enum RoomEvent {
     Closed {
         reason: CloseReason,
     },
-    /// A participant joined or changed; the whole state, not a difference. After `Connected { rejoined: true }` all
-    /// participants are told again.
+    /// A participant joined or changed; the whole state, not a difference. Every join tells all participants
+    /// (again), before it tells `Connected`.
     Participant(Participant),
     ParticipantLeft {
         identity: String,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use str0m::{Candidate, Event, IceConnectionState};
+use str0m::{Candidate, Event, IceConnectionState, RtcConfig};
 
 use super::peer::PeerError;
 use super::sdp;
@@ -13,6 +13,12 @@ use crate::proto::{SignalTarget, TrickleRequest};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection closed by the server waits for the `leave` that says why.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// Between checks of the path, and between the retries of one that fails.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Retries without an answer before a path counts as lost: with the interval, after about 8 s.
+const CHECK_RETRIES: usize = 8;
+/// Between reports to the peer: senders estimate bandwidth, and receivers put sound and picture together by them.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Remote candidates that may wait for the first description.
 const MAX_EARLY_CANDIDATES: usize = 32;
 
@@ -35,6 +41,24 @@ impl MediaError {
     pub(super) fn description(error: impl ToString) -> MediaError {
         MediaError::Description(error.to_string())
     }
+}
+
+/// What both directions have in common: every codec a recording can hold, Opus without RED (which makes servers unwrap
+/// it), and a path that is known to be dead soon.
+pub(super) fn config() -> RtcConfig {
+    let mut config = RtcConfig::new()
+        .clear_codecs()
+        .enable_opus(true, false)
+        .enable_vp8(true)
+        .enable_h264(true)
+        .enable_h265(true)
+        .enable_vp9(true)
+        .enable_av1(true)
+        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+        .set_rtcp_report_interval_video(REPORT_INTERVAL);
+    config.set_max_stun_rto(CHECK_INTERVAL);
+    config.set_max_stun_retransmits(CHECK_RETRIES);
+    config
 }
 
 /// Where the path of one peer connection stands.

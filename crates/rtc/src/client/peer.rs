@@ -95,6 +95,11 @@ impl Peer {
         Ok(self.wake)
     }
 
+    /// Loses a share of the datagrams that go out; see [`SendQueue::lose`].
+    pub(super) fn lose(&mut self, share: f64, seed: u64) {
+        self.queue.lose(share, seed);
+    }
+
     pub(super) fn socket_stats(&self) -> SocketStats {
         self.socket.stats()
     }

@@ -37,6 +37,8 @@ pub struct Publisher {
     wishes: Vec<KeyFrameWish>,
     ever_connected: bool,
     interruption: Option<String>,
+    /// Share and seed.
+    loss: Option<(f64, u64)>,
 }
 
 impl Publisher {
@@ -59,7 +61,14 @@ impl Publisher {
             wishes: Vec::new(),
             ever_connected: false,
             interruption: None,
+            loss: None,
         })
+    }
+
+    /// Loses this share (0 to 1) of the datagrams that go out on media connections made from now on, chosen by a
+    /// generator with this seed: a bad network, for tests and demonstrations.
+    pub fn lose(&mut self, share: f64, seed: u64) {
+        self.loss = Some((share, seed));
     }
 
     /// Publishes a video track, now or once the room is joined.
@@ -150,7 +159,12 @@ impl Publisher {
                 self.ever_connected = true;
                 self.interruption = None;
                 match Sender::new(local, now) {
-                    Ok(sender) => self.sender = Some(sender),
+                    Ok(mut sender) => {
+                        if let Some((share, seed)) = self.loss {
+                            sender.lose(share, seed);
+                        }
+                        self.sender = Some(sender);
+                    }
                     Err(e) => self.give_up_stay(now, &e),
                 }
             }

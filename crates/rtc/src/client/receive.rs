@@ -2,7 +2,7 @@
 //! frames.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::media::KeyframeRequestKind;
@@ -11,12 +11,10 @@ use str0m::{Event, Rtc, RtcConfig};
 use super::path::{MediaError, Path, Trickled};
 use super::peer::{Peer, PeerEvent};
 use super::streams::{Counts, Streams};
-use super::{RoomEvent, sdp};
+use super::{RoomEvent, path, sdp};
 use crate::proto::{SessionDescription, SignalTarget, TrickleRequest};
 use crate::udp::SocketStats;
 
-/// Between reports to the server, which makes its bandwidth estimate from them.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Receiver {
     peer: Peer,
     streams: Streams,
@@ -127,17 +125,7 @@ impl Receiver {
     }
 }
 
-/// Packets as they come, every codec a recording can hold, plain Opus: with RED declined a server unwraps it.
-fn config() -> RtcConfig {
-    RtcConfig::new()
-        .set_rtp_mode(true)
-        .clear_codecs()
-        .enable_opus(true, false)
-        .enable_vp8(true)
-        .enable_h264(true)
-        .enable_h265(true)
-        .enable_vp9(true)
-        .enable_av1(true)
-        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL)
+/// Packets as they come: putting frames together is the owner's, who has to account for every loss.
+pub(super) fn config() -> RtcConfig {
+    path::config().set_rtp_mode(true)
 }

@@ -12,11 +12,9 @@ use str0m::{Event, Rtc, RtcConfig};
 
 use super::path::{MediaError, Path, Trickled};
 use super::peer::{Peer, PeerEvent};
-use super::sdp;
+use super::{path, sdp};
 use crate::proto::{SessionDescription, SignalTarget, TrickleRequest};
 
-/// Between sender reports: receivers put sound and picture together by them.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// What is kept to be sent again: packets of one stream, and for how long.
 const RESEND_PACKETS: usize = 4096;
 const RESEND_AGE: Duration = Duration::from_secs(5);
@@ -65,6 +63,11 @@ impl Sender {
             last_offer: 0,
             answered: false,
         })
+    }
+
+    /// Loses a share of the datagrams that go out, from now on.
+    pub(super) fn lose(&mut self, share: f64, seed: u64) {
+        self.peer.lose(share, seed);
     }
 
     /// Whether an offer waits for its answer; no other can be made meanwhile.
@@ -124,7 +127,7 @@ impl Sender {
         self.peer.change(now, accept, &mut self.events)?.map_err(MediaError::description)?;
         self.answered = true;
         for mid in mids {
-            self.keep_for_resending(mid, now)?;
+            self.peer.change(now, |rtc| keep_for_resending(rtc, mid), &mut self.events)?;
         }
         self.add_candidates(now)
     }
@@ -166,23 +169,6 @@ impl Sender {
         Ok(wake)
     }
 
-    /// Jitter makes receivers ask again for what is only late, so there is no limit to the share of resends.
-    fn keep_for_resending(&mut self, mid: Mid, now: Instant) -> Result<(), MediaError> {
-        let keep = |rtc: &mut Rtc| {
-            let rids = match rtc.media(mid).map(|media| media.rids_tx()) {
-                Some(Rids::Specific(rids)) => rids.iter().copied().map(Some).collect(),
-                _ => vec![None],
-            };
-            let mut api = rtc.direct_api();
-            for rid in rids {
-                if let Some(stream) = api.stream_tx_by_mid(mid, rid) {
-                    stream.set_rtx_cache(RESEND_PACKETS, RESEND_AGE, None);
-                }
-            }
-        };
-        Ok(self.peer.change(now, keep, &mut self.events)?)
-    }
-
     fn add_candidates(&mut self, now: Instant) -> Result<(), MediaError> {
         for candidate in self.trickled.take() {
             self.peer.expect_remote(candidate.addr().ip());
@@ -203,17 +189,22 @@ fn simulcast(rids: &[Rid]) -> Option<Simulcast> {
     Some(simulcast)
 }
 
+/// Keeps what a section sends for long. Jitter makes receivers ask also for what is only late, so there is no limit to
+/// the share of resends.
+pub(super) fn keep_for_resending(rtc: &mut Rtc, mid: Mid) {
+    let rids = match rtc.media(mid).map(|media| media.rids_tx()) {
+        Some(Rids::Specific(rids)) => rids.iter().copied().map(Some).collect(),
+        _ => vec![None],
+    };
+    let mut api = rtc.direct_api();
+    for rid in rids {
+        if let Some(stream) = api.stream_tx_by_mid(mid, rid) {
+            stream.set_rtx_cache(RESEND_PACKETS, RESEND_AGE, None);
+        }
+    }
+}
+
 /// Frames go out as they are written: no bandwidth estimate holds them back.
-fn config() -> RtcConfig {
-    RtcConfig::new()
-        .clear_codecs()
-        .enable_opus(true, false)
-        .enable_vp8(true)
-        .enable_h264(true)
-        .enable_h265(true)
-        .enable_vp9(true)
-        .enable_av1(true)
-        .set_send_buffer_video(RESEND_PACKETS)
-        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL)
+pub(super) fn config() -> RtcConfig {
+    path::config().set_send_buffer_video(RESEND_PACKETS)
 }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rtc::client::RoomServer;
 use rtc::rooms::{self, RoomsConfig, Running};
 
@@ -90,6 +92,15 @@ impl LiveKit {
         let mut host = LiveKit { binary, http, config, child: None };
         host.start();
         Some(host)
+    }
+}
+
+impl LiveKit {
+    /// Makes it stand still, or go on: its sockets stay open, and nothing answers.
+    pub fn freeze(&self, frozen: bool) {
+        let pid = self.child.as_ref().expect("runs").id();
+        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(pid as i32), signal).expect("the server is ours");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use host::{Embedded, Host, LiveKit};
 use proxy::Proxy;
 use rtc::client::{CloseReason, PublishEvent, RoomEvent, RoomServer, Subscriber, TrackKind, TrackSource};
-use scene::{Scene, expected_frame, frames, join, number_in};
+use scene::{Scene, frames, join, number_in, video_frame};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -35,6 +35,7 @@ on_both!(
     mute_unpublish_and_republish_are_seen,
     both_come_back_after_the_server_restarts,
     a_cut_signalling_connection_is_replaced,
+    the_best_layer_of_simulcast_arrives,
     a_wrong_secret_is_final,
     the_same_identity_ends_the_first,
     leaving_is_confirmed,
@@ -80,7 +81,7 @@ fn check_video(scene: &Scene, sid: &str) {
     let is_key = |frame: &[u8]| frame[4] & 0x1f != 1;
     assert!(is_key(&got[0].1), "media begins with a key frame");
     for ((_, frame), number) in got.iter().zip(&numbers).take(numbers.len() - 1) {
-        assert!(*frame == *expected_frame(*number, is_key(frame)), "frame {number} is as it was sent");
+        assert!(*frame == *video_frame(*number, 0, is_key(frame)), "frame {number} is as it was sent");
     }
 }
 
@@ -181,6 +182,41 @@ fn a_cut_signalling_connection_is_replaced(host: &mut dyn Host, resumes: bool) {
     // A track that is published afterwards is seen: the new connection is a whole one.
     scene.publisher.add_audio(scene::microphone());
     scene.run_until("a third track", LONG, |scene| scene.participants["alice"].tracks.len() == 3);
+}
+
+fn the_best_layer_of_simulcast_arrives(host: &mut dyn Host, _: bool) {
+    let sizes = [(320, 180), (640, 360), (1280, 720)];
+    let mut scene = Scene::with_layers(&host.access(), &host.access(), "simulcast", &sizes);
+    scene.run_until("frames of the best layer", LONG, |scene| {
+        let Some(sid) = scene.subscribed("video") else { return false };
+        let got = frames(&scene.packets_of(&sid));
+        got.iter().filter(|(_, frame)| frame.ends_with(b"layer 2")).count() > 30
+    });
+    let video = scene.subscribed("video").expect("seen");
+    let track = scene.participants["alice"].tracks.iter().find(|track| track.sid == *video).expect("published");
+    assert!(track.simulcast && (track.width, track.height) == (1280, 720), "{track:?}");
+    let best: Vec<u64> = frames(&scene.packets_of(&video))
+        .iter()
+        .filter(|(_, frame)| frame.ends_with(b"layer 2"))
+        .filter_map(|(_, frame)| number_in(frame))
+        .collect();
+    assert!(best.windows(2).all(|pair| pair[1] == pair[0] + 1), "{best:?}");
+}
+
+/// The server's sockets stay open but nothing answers: noticed by media, before signalling notices.
+#[test]
+fn a_dead_media_path_is_noticed() {
+    let Some(host) = LiveKit::new("a_dead_media_path_is_noticed") else { return };
+    let mut scene = Scene::new(&host.access(), &host.access(), "frozen");
+    scene.run_until("media", LONG, |scene| scene.packets.len() > 100);
+    host.freeze(true);
+    let lost = RoomEvent::Interrupted { reason: "media path lost".into() };
+    scene.run_until("the loss", LONG, |scene| scene.told.contains(&lost));
+    host.freeze(false);
+    scene.told.clear();
+    scene.packets.clear();
+    scene.run_until("media again", LONG, |scene| !scene.packets.is_empty());
+    assert!(scene.told.contains(&RoomEvent::Connected { rejoined: true }), "{:?}", scene.told);
 }
 
 fn a_wrong_secret_is_final(host: &mut dyn Host, _: bool) {

@@ -22,6 +22,7 @@ pub const START: &[u8] = &[0, 0, 0, 1];
 pub struct Scene {
     pub publisher: Publisher,
     pub subscriber: Subscriber,
+    layers: usize,
     pub video: TrackId,
     pub audio: TrackId,
     pub told: Vec<RoomEvent>,
@@ -54,13 +55,19 @@ pub fn microphone() -> AudioTrack {
 
 impl Scene {
     pub fn new(publish: &RoomServer, subscribe: &RoomServer, room: &str) -> Scene {
+        Scene::with_layers(publish, subscribe, room, &[(640, 360)])
+    }
+
+    /// With simulcast, if there are several layers.
+    pub fn with_layers(publish: &RoomServer, subscribe: &RoomServer, room: &str, sizes: &[(u32, u32)]) -> Scene {
         let now = Instant::now();
         let mut publisher = Publisher::join(publish, join(room, "alice"), now).expect("a good URL");
         let subscriber = Subscriber::join(subscribe, join(room, "recorder"), now).expect("a good URL");
-        let (video, audio) = (publisher.add_video(camera(&[(640, 360)])), publisher.add_audio(microphone()));
+        let (video, audio) = (publisher.add_video(camera(sizes)), publisher.add_audio(microphone()));
         Scene {
             publisher,
             subscriber,
+            layers: sizes.len(),
             video,
             audio,
             told: Vec::new(),
@@ -134,8 +141,13 @@ impl Scene {
             let number = self.count[0];
             let key = std::mem::take(&mut self.key_wanted) || number.is_multiple_of(GROUP);
             let rtp_time = (self.next[0] - self.start).as_micros() as u64 * 9 / 100;
-            let frame = MediaFrame { rtp_time, captured: self.next[0], data: video_frame(number, key) };
-            if self.publisher.write_video(self.video, 0, frame, now) {
+            let mut written = true;
+            for layer in 0..self.layers {
+                let data = video_frame(number, layer, key);
+                let frame = MediaFrame { rtp_time, captured: self.next[0], data };
+                written &= self.publisher.write_video(self.video, layer, frame, now);
+            }
+            if written {
                 self.captured[0].insert(number, unix_ns(self.next[0]));
                 self.count[0] += 1;
             } else {
@@ -172,11 +184,13 @@ impl Scene {
     }
 }
 
-fn video_frame(number: u64, key: bool) -> Arc<[u8]> {
+/// What a frame of this number and layer looks like.
+pub fn video_frame(number: u64, layer: usize, key: bool) -> Arc<[u8]> {
     let body = label(number).repeat(if key { 400 } else { 100 });
     let nal: &[u8] = if key { &[0x65] } else { &[0x41] };
     let head = if key { [SPS, PPS].concat() } else { Vec::new() };
-    [&head, START, nal, body.as_bytes()].concat().into()
+    let tail = format!("layer {layer}");
+    [&head, START, nal, body.as_bytes(), tail.as_bytes()].concat().into()
 }
 
 fn label(number: u64) -> String {
@@ -221,11 +235,6 @@ fn depacketise(payload: &[u8], frame: &mut Vec<u8>) {
         }
         _ => frame.extend_from_slice(&[START, payload].concat()),
     }
-}
-
-/// What a frame of this number must look like.
-pub fn expected_frame(number: u64, key: bool) -> Arc<[u8]> {
-    video_frame(number, key)
 }
 
 fn unix_ns(at: Instant) -> i64 {
