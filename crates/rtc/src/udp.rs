@@ -14,6 +14,8 @@ use nix::sys::socket::{
     sockopt,
 };
 use nix::sys::time::TimeSpec;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// Datagrams per system call.
 pub const BATCH: usize = 64;
@@ -145,13 +147,33 @@ pub struct SendQueue {
     bytes: Vec<u8>,
     datagrams: Vec<(SocketAddr, Range<usize>)>,
     dropped: u64,
+    loss: Option<Loss>,
+}
+
+/// Datagrams lost on purpose.
+#[derive(Debug, Clone)]
+struct Loss {
+    share: f64,
+    random: StdRng,
 }
 
 impl SendQueue {
+    /// From now on loses this share (0 to 1) of what is pushed, chosen by a generator with this seed: a bad network,
+    /// for tests and demonstrations.
+    pub fn lose(&mut self, share: f64, seed: u64) {
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        self.loss = Some(Loss { share, random: StdRng::seed_from_u64(seed) });
+    }
+
     /// Appends a copy of `bytes`. Dropped (and counted by the next `send`) when [`SEND_QUEUE`] datagrams wait already.
     pub fn push(&mut self, dst: SocketAddr, bytes: &[u8]) {
         if self.datagrams.len() >= SEND_QUEUE {
             self.dropped += 1;
+            return;
+        }
+        if let Some(loss) = &mut self.loss
+            && loss.random.random_bool(loss.share)
+        {
             return;
         }
         let start = self.bytes.len();
@@ -253,6 +275,20 @@ fn to_std(addr: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_lost_on_purpose_and_the_same_with_the_same_seed() {
+        let left = |share, seed| {
+            let mut queue = SendQueue::default();
+            queue.lose(share, seed);
+            (0..1000).for_each(|i: u16| queue.push(([127, 0, 0, 1], 1).into(), &i.to_be_bytes()));
+            queue.bytes
+        };
+        assert!((1800..2000).contains(&left(0.05, 7).len()));
+        assert_eq!(left(0.05, 7), left(0.05, 7));
+        assert_ne!(left(0.05, 7), left(0.05, 8));
+        assert_eq!((left(0.0, 7).len(), left(1.0, 7).len(), left(f64::NAN, 7).len()), (2000, 0, 2000));
+    }
 
     fn exchange(addr: &str) {
         let mut a = BatchSocket::bind(addr.parse().expect("an address")).expect("binds");

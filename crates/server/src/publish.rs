@@ -44,10 +44,14 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let clock = Clock::new(start, u64::try_from(since_epoch.as_nanos())?);
     let mut users = Vec::new();
-    for (name, streams) in names.iter().zip(loops) {
+    for ((name, streams), seed) in names.iter().zip(loops).zip(args.media.seed..) {
         let (room, identity) = (args.room.clone(), name.clone());
         let join = JoinAs { room, identity, name: name.clone(), attributes: BTreeMap::new() };
-        users.push(User::join(&server, join, streams, start)?);
+        let mut user = User::join(&server, join, streams, start)?;
+        if args.media.loss > 0.0 {
+            user.lose(args.media.loss, seed);
+        }
+        users.push(user);
     }
     drive(args, &clock, &mut users, &shutdown);
     say_goodbye(&mut users);

@@ -20,7 +20,7 @@ Examples:
   tapedeck publish --room demo
   tapedeck publish --room demo --users 50 --size 320x180 --fps 15
   tapedeck publish --room demo --user alice --user bob --size 1280x720 --simulcast --duration 30s
-  tapedeck publish --room demo --user desk --screen --mute audio:10s-20s
+  tapedeck publish --room demo --user desk --screen --mute audio:10s-20s --loss 0.05
   tapedeck publish --room demo --url wss://livekit.example.com --key APIexample --secret \"$SECRET\"")]
 pub struct PublishArgs {
     /// Room to join
@@ -83,6 +83,12 @@ pub struct MediaArgs {
     /// Mute sound or picture for a while, counted from the start, such as audio:5s-20s; may be repeated
     #[arg(long, value_name = "KIND:FROM-TO", value_parser = Mute::parse)]
     pub mute: Vec<Mute>,
+    /// Lose this share (0 to 1) of the datagrams that go out
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub loss: f64,
+    /// Chooses which datagrams are lost
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
     /// Where encoded clips are kept [default: tapedeck/clips in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -111,6 +117,11 @@ impl MediaArgs {
         let by_size = (pixels * 600_000 / (640 * 360 * 30)).clamp(60_000, 20_000_000);
         self.bitrate.map_or(u32::try_from(by_size).expect("it is clamped"), |kbits| kbits.saturating_mul(1_000))
     }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {

@@ -54,6 +54,11 @@ impl User {
         Ok(Self { name, publisher, tracks, events: Vec::new(), closed: None })
     }
 
+    /// Loses a share of what it sends; see [`Publisher::lose`].
+    pub fn lose(&mut self, share: f64, seed: u64) {
+        self.publisher.lose(share, seed);
+    }
+
     /// Sends what is due, and takes in what the room says. Things to tell people are appended to `told`.
     pub fn step(&mut self, clock: &Clock, mutes: &[Mute], now: Instant, told: &mut Vec<String>) {
         if self.closed.is_some() {
