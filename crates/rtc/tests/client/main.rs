@@ -154,8 +154,8 @@ fn both_come_back_after_the_server_restarts(host: &mut dyn Host, _: bool) {
     scene.run_until("media again", LONG, |scene| {
         scene.subscribed("video").is_some_and(|sid| scene.packets_of(&sid).len() > 100)
     });
-    assert!(scene.told.iter().any(|event| *event == RoomEvent::Connected { rejoined: true }), "{:?}", scene.told);
-    assert!(scene.published.iter().any(|event| *event == PublishEvent::Connected { rejoined: true }));
+    assert!(scene.told.contains(&RoomEvent::Connected { rejoined: true }), "{:?}", scene.told);
+    assert!(scene.published.contains(&PublishEvent::Connected { rejoined: true }));
     check_video(&scene, &scene.subscribed("video").expect("seen"));
 }
 
