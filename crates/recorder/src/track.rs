@@ -94,7 +94,7 @@ impl TrackReceiver {
         out: &mut Vec<Unit>,
     ) {
         if self.clock.handle_packet(packet.rtp_time, arrival) {
-            tracing::info!(stream = ?self.stream, "the sender's RTP clock was restarted");
+            tracing::debug!(stream = ?self.stream, "the sender's RTP clock was restarted");
         }
         self.settled_at.get_or_insert(arrival.plus(SETTLE_NS));
         let packet = RtpPacket {

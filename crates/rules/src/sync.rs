@@ -19,6 +19,9 @@ const STEP_NS: i64 = 250 * MILLI_NS;
 const FUTURE_LIMIT_NS: i64 = 500 * MILLI_NS;
 /// A packet that would lie further in the past than this shows it too; retransmissions come within two seconds.
 const PAST_LIMIT_NS: i64 = 4 * SECOND_NS;
+/// How far a report may place media from where its fastest packets arrived: capture comes before arrival, by as much as
+/// the sender's pipeline takes, and only noise of the offset puts it a little after.
+const CREDIBLE_NS: std::ops::RangeInclusive<i64> = -1_500 * MILLI_NS..=300 * MILLI_NS;
 /// How fast the common offset of a user moves towards the shortest delay seen, in nanoseconds per second.
 const OFFSET_SLEW: i64 = MILLI_NS;
 /// Two sender reports of one user that disagree on the wall clock by more than this mean that the clock was set.
@@ -164,11 +167,15 @@ impl TrackClock {
         placed
     }
 
+    /// Where RTP time zero should lie: by the report, unless it contradicts the arrivals so much that it must be wrong.
     fn target(&self, user: &UserClock) -> Option<i64> {
-        match (self.report, user.offset) {
+        let floor = self.arrivals.floor();
+        let by_report = match (self.report, user.offset) {
             (Some((relation, epoch)), Some(offset)) if epoch == user.epoch => Some(relation.saturating_add(offset)),
-            _ => self.arrivals.floor(),
-        }
+            _ => None,
+        };
+        let credible = |target: &i64| floor.is_none_or(|floor| CREDIBLE_NS.contains(&target.saturating_sub(floor)));
+        by_report.filter(credible).or(floor)
     }
 
     fn correction(&mut self, error: i64, at: Mono) -> i64 {

@@ -119,6 +119,27 @@ fn a_wall_clock_that_was_set_does_not_move_the_media() {
     }
 }
 
+#[test]
+fn reports_that_cannot_be_true_are_not_believed() {
+    for lie in [-5 * SECOND_NS, SECOND_NS, 3600 * SECOND_NS] {
+        let mut user = UserClock::default();
+        let mut audio = TrackClock::new(48_000, Pace::Sound);
+        let mut video = TrackClock::new(90_000, Pace::Picture);
+        for i in 0..500i64 {
+            let ms = i * 20;
+            audio.handle_packet(rtp(1, 48_000, ms), at(ms + 3));
+            assert!(!video.handle_packet(rtp(1, 90_000, ms), at(ms + 30)));
+            if i % 50 == 0 {
+                let ntp = NTP_START + ms * MILLI_NS;
+                audio.handle_report(&mut user, Wall(ntp), rtp(1, 48_000, ms), at(ms + 3));
+                video.handle_report(&mut user, Wall(ntp + lie), rtp(1, 90_000, ms), at(ms + 3));
+            }
+            let placed = video.place(&user, rtp(1, 90_000, ms)).since(at(ms));
+            assert!((-30 * MILLI_NS..50 * MILLI_NS).contains(&placed), "{placed} with a lie of {lie}");
+        }
+    }
+}
+
 proptest! {
     /// Whatever arrives, placing never panics and stays within the limits of the arrival it belongs to.
     #[test]

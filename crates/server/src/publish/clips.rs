@@ -47,11 +47,13 @@ impl Media {
         coded.enumerate().map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data }))
     }
 
-    /// A packet of sound.
+    /// A packet of sound. Its time is that of the sound that went into the encoder for it, as with every sender: what a
+    /// receiver decodes from it is from [`ENCODER_DELAY`] before, exactly the sound of the packet's place in the clip.
     pub fn packet(&self, packet: u64, clock: &Clock) -> MediaFrame {
+        let delay_ns = ENCODER_DELAY * 1_000_000_000 / 48_000;
         MediaFrame {
-            rtp_time: packet * schedule::PACKET,
-            captured: clock.instant(schedule::packet_start(packet)),
+            rtp_time: packet * schedule::PACKET + ENCODER_DELAY,
+            captured: clock.instant(schedule::packet_start(packet) + delay_ns),
             data: Arc::clone(at(&self.sound, packet)),
         }
     }
@@ -66,6 +68,9 @@ impl From<&Clip> for Media {
         Self { spec, layers, sound }
     }
 }
+
+/// Samples (48 kHz) by which Opus decodes later than it was put in; clips feed the encoder that much ahead.
+const ENCODER_DELAY: u64 = 312;
 
 /// The piece of a loop with this index since the epoch.
 fn at<T>(pieces: &[T], index: u64) -> &T {
