@@ -6,9 +6,40 @@ from pathlib import Path
 
 from browser import Browser
 from process import DEADLINE_S, Process
+from server import BINARY
 from tokens import token
 
 SDK_PROGRAM = Path(__file__).resolve().parent / "sdk_publisher.py"
+
+
+class Synthetic:
+    """Participants of `tapedeck publish`, one for each name; a context."""
+
+    starts = 0
+
+    def __init__(self, rooms, room, directory, users, **options):
+        keys = ("--url", rooms.url, "--key", rooms.key, "--secret", rooms.secret)
+        names = [word for user in users for word in ("--user", user)]
+        rest = [word for name, value in options.items() for word in option(name, value)]
+        Synthetic.starts += 1
+        argv = [BINARY, "publish", "--room", room, *keys, *names, *rest]
+        self.process = Process(f"publish-{Synthetic.starts}", argv, directory)
+        self.process.wait_line("publishing")
+
+    def stop(self):
+        self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def option(name, value):
+    """`fps=30` as `--fps 30`, `screen=True` as `--screen`."""
+    flag = f"--{name.replace('_', '-')}"
+    return (flag,) if value is True else (flag, value)
 
 
 class SdkPublisher:

@@ -54,7 +54,7 @@ class Publisher:
         return rtc.LocalVideoTrack.create_video_track("picture", source), pump()
 
     def _audio(self):
-        source = rtc.AudioSource(marks.RATE, 1, queue_size_ms=100)
+        source = rtc.AudioSource(marks.RATE, 1, queue_size_ms=0)
 
         async def pump():
             async for packet in ticks(marks.RATE // PACKET):

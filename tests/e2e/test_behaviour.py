@@ -13,12 +13,13 @@ import players
 from probe import (
     assert_in_sync,
     assert_on_the_wall_clock,
+    assert_whole,
     frame_ms,
     probe,
     share_there,
     total,
 )
-from publishers import SdkPublisher, WebPublisher
+from publishers import SdkPublisher, Synthetic, WebPublisher
 
 ROOM, TASK = "behaviour", "cast"
 SMALL = {"width": 320, "height": 180, "fps": 15}
@@ -41,50 +42,40 @@ class Cast:
             for user in self.users.values():
                 user.stop()
 
-    def _join(self, identity, number, directory, *options):
+    def _sdk(self, identity, number, directory, *options):
         self.users[identity] = SdkPublisher(self.venue.rooms, ROOM, identity, number, directory, *options)
         return self.users[identity]
 
+    def _synthetic(self, identity, directory, **options):
+        self.users[identity] = Synthetic(self.venue.rooms, ROOM, directory, users=[identity], **SMALL, **options)
+
     def _play(self, directory):
         api = self.venue.api
-        early = self._join("early", 1, directory)
+        early = self._sdk("early", 1, directory)
         early.publish("camera", **SMALL)
         early.publish("microphone")
         web = self.users["web"] = WebPublisher(self.venue.rooms, ROOM, "web", 2, directory)
         web.publish("camera", width=640, height=360, fps=15, codec="h264", simulcast=True)
         web.publish("microphone")
-        muter = self._join("muter", 3, directory, "--two-connections")
-        goer = self._join("goer", 4, directory)
-        voice = self._join("voice", 5, directory)
-        desk = self._join("desk", 6, directory, "--two-connections")
-        other = self._join("vp8", 7, directory)
-        late = self._join("late", 8, directory)
+        voice = self._sdk("voice", 3, directory, "--two-connections")
 
         api.start(ROOM, TASK)
         api.wait_status(ROOM, TASK, openapi.RUNNING)
         voice.publish("microphone")
-        for user in (muter, goer, desk):
-            user.publish("camera", **SMALL)
-            user.publish("microphone")
-        other.publish("camera", codec="vp8", **SMALL)
-        other.publish("microphone")
+        self._synthetic("vp8", directory, codec="vp8")
+        self._synthetic("desk", directory, screen=True)
         self._pass(AWAY_S)
-        voice.publish("camera", **SMALL)
-        desk.publish("screen_share", width=640, height=360, fps=5)
-        desk.publish("screen_share_audio")
-        self._note("picture off", lambda: muter.mute("camera", True))
-        goer.unpublish("camera")
-        goer.unpublish("microphone")
-        late.publish("camera", **SMALL)
-        late.publish("microphone")
+        self._note("first picture", lambda: voice.publish("camera", **SMALL))
+        self._note("picture off", lambda: early.mute("camera", True))
         self._pass(AWAY_S)
-        self._note("picture on", lambda: muter.mute("camera", False))
-        goer.publish("camera", **SMALL)
-        goer.publish("microphone")
+        self._note("picture on", lambda: early.mute("camera", False))
+        self._synthetic("late", directory)
         self._pass(AWAY_S)
-        self._note("sound off", lambda: muter.mute("microphone", True))
+        self._note("gone", lambda: (voice.unpublish("camera"), voice.unpublish("microphone")))
+        self._note("sound off", lambda: early.mute("microphone", True))
         self._pass(AWAY_S)
-        self._note("sound on", lambda: muter.mute("microphone", False))
+        self._note("back", lambda: (voice.publish("camera", **SMALL), voice.publish("microphone")))
+        self._note("sound on", lambda: early.mute("microphone", False))
         self._pass(AWAY_S)
         self._note("stop", lambda: api.stop(ROOM, TASK))
         self.task = api.wait_status(ROOM, TASK, openapi.ENDED)
@@ -127,7 +118,7 @@ def assert_ends_with_the_stop(cast, file):
 
 
 def test_every_stream_has_one_file(cast):
-    users = ["early", "web", "muter", "goer", "voice", "desk", "vp8", "late"]
+    users = ["early", "web", "voice", "vp8", "desk", "late"]
     assert sorted(cast.files) == sorted([(user, 0) for user in users] + [("desk", 1)])
     assert all(len(files) == 1 for files in cast.files.values())
     assert cast.task["StopReason"] == "StopByAPI"
@@ -147,70 +138,63 @@ def test_every_file_is_clean_and_ends_with_the_stop(cast):
             assert file["Size"] == path.stat().st_size
 
 
-def test_published_before_the_start(cast):
+def test_published_before_the_start_then_muted(cast):
     file, report = cast.only("early")
     assert report["video"]["user"] == 1 and report["audio"]["tone_hz"] == 700
     assert (file["VideoCodec"], file["AudioCodec"], file["VideoWidth"], file["VideoHeight"]) == ("h264", "aac", 320, 180)
-    assert share_there(report) > 0.98
-    assert_in_sync(report, SDK_SYNC_MS, pairs=10)
-    assert_on_the_wall_clock(report, file, SDK_SYNC_MS)
-    assert not report["video"]["black"] and total(report["audio"]["silences"]) < 100
-
-
-def test_browser_with_simulcast_is_recorded_at_its_best_layer(cast):
-    file, report = cast.only("web")
-    assert report["video"]["user"] == 2
-    assert report["video"]["sizes"][-1] == [640, 360]
-    assert share_there(report) > 0.9
-    assert_in_sync(report, SDK_SYNC_MS, pairs=10)
-
-
-def test_late_publisher(cast):
-    file, report = cast.only("late")
-    assert file["StartTime"] > cast.moments["picture off"]
-    assert share_there(report) > 0.98
-    assert_in_sync(report, SDK_SYNC_MS)
-
-
-def test_picture_muted_then_sound_muted(cast):
-    file, report = cast.only("muter")
     off, on = cast.at(file, "picture off"), cast.at(file, "picture on")
     black = overlap(report["video"]["black"], off, on)
     assert black > on - off - EDGE_MS, report["video"]["black"]
     assert total(report["video"]["black"]) - black < EDGE_MS, report["video"]["black"]
     assert overlap(report["audio"]["silences"], off, on) < 100, "the sound goes on without picture"
     off, on = cast.at(file, "sound off"), cast.at(file, "sound on")
-    assert overlap(report["audio"]["silences"], off, on) > on - off - EDGE_MS, report["audio"]["silences"]
+    silent = overlap(report["audio"]["silences"], off, on)
+    assert silent > on - off - EDGE_MS, report["audio"]["silences"]
+    assert total(report["audio"]["silences"]) - silent < EDGE_MS, report["audio"]["silences"]
     assert_in_sync(report, SDK_SYNC_MS)
     assert_on_the_wall_clock(report, file, SDK_SYNC_MS)
 
 
-def test_gone_and_back(cast):
-    file, report = cast.only("goer")
-    off, on = cast.at(file, "picture off"), cast.at(file, "picture on")
-    assert overlap(report["video"]["black"], off, on) > on - off - EDGE_MS, report["video"]["black"]
-    assert overlap(report["audio"]["silences"], off, on) > on - off - EDGE_MS, report["audio"]["silences"]
-    assert_in_sync(report, SDK_SYNC_MS)
-    assert_on_the_wall_clock(report, file, SDK_SYNC_MS)
+def test_browser_with_simulcast_is_recorded_at_its_best_layer(cast):
+    file, report = cast.only("web")
+    assert report["video"]["user"] == 2
+    # A room server may fall back to a smaller layer when the browser has no time for the large one.
+    assert [640, 360] in report["video"]["sizes"]
+    assert (file["VideoWidth"], file["VideoHeight"]) == (640, 360)
+    assert share_there(report) > 0.9
+    assert_in_sync(report, SDK_SYNC_MS, pairs=10)
+
+
+def test_late_publisher(cast):
+    file, report = cast.only("late")
+    assert file["StartTime"] > cast.moments["picture on"]
+    assert_whole(report)
+    assert_in_sync(report)
 
 
 def test_first_words_before_the_first_picture(cast):
     file, report = cast.only("voice")
     black = report["video"]["black"]
     assert black and black[0]["ms"] < frame_ms(report), black
-    assert abs(black[0]["length_ms"] - AWAY_S * 1000) < 1500, black
+    assert 0 < black[0]["length_ms"] - cast.at(file, "first picture") < EDGE_MS, black
     assert report["audio"]["first_ms"] < 30
     assert sum(beep["ms"] < black[0]["length_ms"] for beep in report["audio"]["beeps"]) >= 2
+
+
+def test_gone_and_back(cast):
+    file, report = cast.only("voice")
+    off, on = cast.at(file, "gone"), cast.at(file, "back")
+    assert overlap(report["video"]["black"], off, on) > on - off - EDGE_MS, report["video"]["black"]
+    assert overlap(report["audio"]["silences"], off, on) > on - off - EDGE_MS, report["audio"]["silences"]
     assert_in_sync(report, SDK_SYNC_MS)
+    assert_on_the_wall_clock(report, file, SDK_SYNC_MS)
 
 
 def test_screen_beside_camera(cast):
-    _, camera = cast.only("desk", 0)
-    _, screen = cast.only("desk", 1)
-    assert camera["video"]["sizes"] == [[320, 180]] and screen["video"]["sizes"] == [[640, 360]]
-    for report in (camera, screen):
-        assert share_there(report) > 0.98
-        assert_in_sync(report, 1000 / report["video"]["fps"] + SDK_SYNC_MS)
+    for stream_type in (0, 1):
+        _, report = cast.only("desk", stream_type)
+        assert_whole(report)
+        assert_in_sync(report)
 
 
 def test_a_picture_that_cannot_be_recorded_yet_is_told(cast):

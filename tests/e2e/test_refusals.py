@@ -95,7 +95,7 @@ def test_query_signature(server):
     api = server.api
     infos = {"GetRecordTask": ApiInfo("GET", "/", query("GetRecordTask"), {}, {})}
     api.service.api_info.update(infos)
-    address = api.service.get_sign_url("GetRecordTask", api.ids("r", "never started"))
+    address = api.service.get_sign_url("GetRecordTask", api.ids("r", "never-started"))
     spoilt = address.replace("RoomId=r", "RoomId=s")
     for signed, want in [(address, "InvalidParameter"), (spoilt, "SignatureDoesNotMatch")]:
         answer = requests.get(f"http://127.0.0.1:{api.port}/?{signed}", timeout=30)
@@ -190,7 +190,7 @@ def test_a_field_out_of_range(server, fields, want):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_status_of_a_refusal_follows_the_version(server, version):
-    body = json.dumps(server.api.ids("nobody", "never started")).encode()
+    body = json.dumps(server.api.ids("nobody", "never-started")).encode()
     status, code = refusal(server.api.raw("POST", query("StopRecord", version), body))
     assert code == "InvalidParameter.ErrorActiveTaskNotFound"
     assert status == (200 if version < "2023-06-01" else 400)

@@ -1,0 +1,46 @@
+"""`./do demo`: a server of its own, two synthetic users, one recording by the vendor's SDK, two files and their figures."""
+
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event
+
+import openapi
+from probe import probe
+from process import run
+from publishers import Synthetic
+from server import BINARY, Server
+
+ROOM, TASK, SECONDS = "demo", "demo", 20
+
+
+def main():
+    directory = Path(tempfile.mkdtemp(prefix="tapedeck-demo-"))
+    print(f"server, logs and files are in {directory}", flush=True)
+    server = Server(directory)
+    try:
+        print(f"OpenAPI on port {server.api_port}, rooms on port {server.rooms_port}", flush=True)
+        with Synthetic(server.rooms, ROOM, directory, users=["alice", "bob"], width=1280, height=720, fps=30):
+            print(f"alice and bob are in the room; recording {SECONDS} s", flush=True)
+            server.api.start(ROOM, TASK)
+            server.api.wait_status(ROOM, TASK, openapi.RUNNING)
+            Event().wait(SECONDS)
+            server.api.stop(ROOM, TASK)
+            task = server.api.wait_status(ROOM, TASK, openapi.ENDED)
+        files = [only for (only,) in server.files(task).values()]
+        for path, file in files:
+            show(path, file)
+        server.check()
+    finally:
+        server.stop()
+    return 0 if len(files) == 2 else 1
+
+
+def show(path, file):
+    sync = probe(path)["sync"]
+    print(f"\n{path}\n  {file['Duration'] / 1000:.3f} s, {file['Size']} bytes, Vid {file['Vid']}")
+    print(f"  sound against picture: {sync['median_ms']:+.1f} ms, {sync['min_ms']:+.1f} to {sync['max_ms']:+.1f} ms\n")
+    print(run([BINARY, "probe", path]), end="", flush=True)
+
+
+sys.exit(main())
