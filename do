@@ -124,7 +124,7 @@ test() {
 
 lint() {
   need_build
-  cargo fmt --all -- --check
+  cargo fmt -- --check
   cargo clippy --workspace --all-targets -- -D warnings
   if ! have shellcheck; then need_packages shellcheck; fi
   shellcheck ./do .ci/run
@@ -176,12 +176,14 @@ arrows() {
 }
 
 bench() {
-  [ $# -gt 0 ] || die "which benchmark? e.g. ./do bench single"
-  local name=$1
+  local name=${1:-}
+  [ -f "bench/$name.py" ] || die "which benchmark? one of: $(cd bench && echo *.py | sed 's/\.py//g')"
   shift
   need_build
   need_packages ffmpeg
-  cargo bench -p bench --bench "$name" -- "$@"
+  need_tool python3 "install Python 3.11 or newer"
+  cargo build --release -p tapedeck
+  python3 "bench/$name.py" "$@"
 }
 
 case "${1:-help}" in

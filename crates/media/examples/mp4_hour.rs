@@ -51,7 +51,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         sound = (second * 48_000).next_multiple_of(1024).max(sound);
         while sound < (second + 1) * 48_000 {
-            writer.push(audio, Sample { entry: 0, dts: sound, duration: 1024, key: true, after_still: false, data: frame.clone() })?;
+            writer.push(
+                audio,
+                Sample { entry: 0, dts: sound, duration: 1024, key: true, after_still: false, data: frame.clone() },
+            )?;
             sound += 1024;
         }
         writer.flush()?;

@@ -96,9 +96,13 @@ fn push_part(writer: &mut Writer, tracks: (TrackId, u32, TrackId), start: u64, m
         let dts = first + n * 1024;
         while let Some((n, (key, data))) = pictures.next_if(|(n, _)| start * 90_000 + n * 3600 <= dts * 90 / 48) {
             let dts = start * 90_000 + n * 3600;
-            writer.push(video, Sample { entry, dts, duration: 3600, key: *key, after_still: false, data: data.clone() }).expect("sound");
+            writer
+                .push(video, Sample { entry, dts, duration: 3600, key: *key, after_still: false, data: data.clone() })
+                .expect("sound");
         }
-        writer.push(audio, Sample { entry: 0, dts, duration: 1024, key: true, after_still: false, data: frame.clone() }).expect("sound");
+        writer
+            .push(audio, Sample { entry: 0, dts, duration: 1024, key: true, after_still: false, data: frame.clone() })
+            .expect("sound");
         if n % 23 == 22 {
             writer.flush().expect("the disk takes it");
         }
@@ -118,7 +122,8 @@ fn record(dir: tempfile::TempDir) -> Recording {
     // The first second is sound alone, so the head is written again when the picture comes.
     let before = audio.len() / 4;
     for (n, data) in (0..).zip(&audio[..before]) {
-        let sample = Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data: data.clone() };
+        let sample =
+            Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data: data.clone() };
         writer.push(sound, sample).expect("sound");
     }
     writer.flush().expect("the disk takes it");
@@ -230,7 +235,9 @@ fn finish_a_long_one(dir: tempfile::TempDir) {
     let track = writer.add_track(SampleEntry::opus(1, 0)).expect("the disk takes it");
     for n in 0..30_000u64 {
         let data = n.to_be_bytes().to_vec().into();
-        writer.push(track, Sample { entry: 0, dts: n * 960, duration: 960, key: true, after_still: false, data }).expect("sound");
+        writer
+            .push(track, Sample { entry: 0, dts: n * 960, duration: 960, key: true, after_still: false, data })
+            .expect("sound");
         if n % 50 == 49 {
             writer.flush().expect("the disk takes it");
         }

@@ -15,8 +15,14 @@ pub fn any_file(bytes: &[u8]) {
     let _ = finish_on(&mut memory.clone(), &FinishOptions::default(), &Zeros);
     if let Ok((mut writer, recovered)) = Writer::recover_on(Box::new(memory)) {
         for track in recovered.tracks {
-            let sample =
-                super::Sample { entry: 0, dts: track.end, duration: 1, key: true, after_still: false, data: Bytes::from_static(b"x") };
+            let sample = super::Sample {
+                entry: 0,
+                dts: track.end,
+                duration: 1,
+                key: true,
+                after_still: false,
+                data: Bytes::from_static(b"x"),
+            };
             let _ = writer.push(track.id, sample);
         }
         let _ = writer.flush();

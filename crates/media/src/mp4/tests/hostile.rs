@@ -20,10 +20,14 @@ fn file(finished: bool) -> Vec<u8> {
     let picture_track = writer.add_track(video(320, 240, 0)).expect("alive");
     for n in 0..20u64 {
         let data = vec![n as u8; 20].into();
-        writer.push(sound, Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data }).expect("sound");
+        writer
+            .push(sound, Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data })
+            .expect("sound");
         let dts = 9000 + n * 3000 + n / 10 * 90_000;
         let data = picture(n % 5 == 0, &[n as u8; 50]);
-        writer.push(picture_track, Sample { entry: 0, dts, duration: 3000, key: n % 5 == 0, after_still: false, data }).expect("sound");
+        writer
+            .push(picture_track, Sample { entry: 0, dts, duration: 3000, key: n % 5 == 0, after_still: false, data })
+            .expect("sound");
         if n % 4 == 3 {
             writer.flush().expect("alive");
         }

@@ -20,7 +20,14 @@ fn create() -> (Mortal, Writer) {
 }
 
 fn frame(n: u64) -> Sample {
-    Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data: Bytes::from(format!("frame {n}")) }
+    Sample {
+        entry: 0,
+        dts: n * 1024,
+        duration: 1024,
+        key: true,
+        after_still: false,
+        data: Bytes::from(format!("frame {n}")),
+    }
 }
 
 fn picture_at(dts: u64, entry: u32) -> Sample {
