@@ -1,5 +1,6 @@
 //! The thread that completes files, so that the media thread never waits for a disk.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use codec::{aac, black};
 use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, SampleEntry};
+use nix::fcntl::{Flock, FlockArg};
 use rules::time::Wall;
 
 use crate::messages::{FileName, FinishedFile, Report};
@@ -15,10 +17,47 @@ use crate::names;
 use crate::take::Closed;
 
 /// Work for the thread.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum DiskJob {
-    /// Complete the files of a task: those just closed, then whatever an earlier recorder left in its folder.
-    Finish { task: i64, dir: PathBuf, closed: Vec<Closed> },
+    /// Complete the files of a task: those just closed, then whatever an earlier recorder left in its folder. Without
+    /// the folder's lock it is taken first.
+    Finish { task: i64, dir: PathBuf, closed: Vec<Closed>, lock: Option<FolderLock> },
+}
+
+/// Name of the lock in a task's folder.
+const LOCK: &str = "lock";
+
+/// The right to write into a task's folder. A recorder whose worker died may still be writing its last fragments when
+/// its successor starts.
+#[derive(Debug)]
+pub struct FolderLock(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+
+impl FolderLock {
+    /// Waits until nobody else has it; a recorder without a worker leaves within two seconds. Nothing where the file
+    /// system knows no locks.
+    pub fn take(dir: &Path) -> Option<FolderLock> {
+        let file = File::create(dir.join(LOCK));
+        let lock = file.map(|file| Flock::lock(file, FlockArg::LockExclusive));
+        match lock {
+            Ok(Ok(lock)) => Some(FolderLock(lock)),
+            failed => {
+                tracing::error!(?dir, ?failed, "the task's folder cannot be locked");
+                None
+            }
+        }
+    }
+}
+
+/// Removes a task's folder that holds no recording any more.
+///
+/// # Errors
+/// Fails, among others, when there is anything else in it.
+pub fn remove_folder(dir: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(dir.join(LOCK)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::remove_dir(dir)
 }
 
 /// The running thread. Dropping it lets it finish its work first.
@@ -57,12 +96,17 @@ impl Drop for DiskThread {
 }
 
 fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
-    for DiskJob::Finish { task, dir, closed } in queue {
+    for DiskJob::Finish { task, dir, closed, lock } in queue {
+        let _lock = lock.or_else(|| FolderLock::take(&dir));
+        let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
         for file in closed {
             finish(task, file.file, &file.path, file.end, report);
         }
         match names::list(&dir) {
-            Ok(files) => files.into_iter().for_each(|(name, path)| finish(task, name, &path, None, report)),
+            Ok(files) => files
+                .into_iter()
+                .filter(|(name, _)| !done.contains(name))
+                .for_each(|(name, path)| finish(task, name, &path, None, report)),
             Err(error) => tracing::error!(task, %error, "cannot list the task's folder"),
         }
         report(Report::Stopped { task });

@@ -21,7 +21,7 @@ mod unit;
 mod video;
 
 pub use child::run;
-pub use disk::describe;
+pub use disk::{describe, remove_folder};
 pub use names::path as spool_file;
 
 /// Why something could not be recorded.

@@ -13,7 +13,7 @@ use rules::sync::UserClock;
 use rules::time::{MILLI_NS, Mono};
 
 use crate::clock::Clock;
-use crate::disk::DiskJob;
+use crate::disk::{DiskJob, FolderLock};
 use crate::messages::{Report, Settings, TaskJob};
 use crate::names;
 use crate::take::{Take, TakeEvent, TakePlan};
@@ -42,6 +42,7 @@ struct Published {
 
 struct Task {
     job: TaskJob,
+    lock: Option<FolderLock>,
     takes: BTreeMap<StreamId, Take>,
     /// Stop was asked for at this time.
     stopping: Option<Mono>,
@@ -101,9 +102,10 @@ impl Room {
         if self.tasks.contains_key(&task) {
             return;
         }
+        let lock = FolderLock::take(&job.dir);
         self.tasks.insert(
             task,
-            Task { job, takes: BTreeMap::new(), stopping: None, idle_since: None, noted: BTreeSet::new() },
+            Task { job, lock, takes: BTreeMap::new(), stopping: None, idle_since: None, noted: BTreeSet::new() },
         );
         let published: Vec<Published> = self.published.values().cloned().collect();
         for published in &published {
@@ -121,7 +123,7 @@ impl Room {
 
     /// Completes what an earlier recorder left of a task that was being stopped.
     pub fn finish(&mut self, task: i64, dir: PathBuf) {
-        self.actions.push(Action::Disk(DiskJob::Finish { task, dir, closed: Vec::new() }));
+        self.actions.push(Action::Disk(DiskJob::Finish { task, dir, closed: Vec::new(), lock: None }));
     }
 
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
@@ -237,7 +239,7 @@ impl Room {
             self.deliver(&sid, now);
         }
         let Some(task) = self.tasks.remove(&id) else { return };
-        let dir = task.job.dir.clone();
+        let (dir, lock) = (task.job.dir, task.lock);
         let mut closed = Vec::new();
         for (stream, take) in task.takes {
             let present = self.published.values().any(|published| published.stream == stream);
@@ -246,7 +248,7 @@ impl Room {
                 Err(error) => self.report(Report::Note { task: id, stream, text: format!("closing: {error}") }),
             }
         }
-        self.actions.push(Action::Disk(DiskJob::Finish { task: id, dir, closed }));
+        self.actions.push(Action::Disk(DiskJob::Finish { task: id, dir, closed, lock }));
     }
 
     /// Everybody's tracks end, because the connection does; what comes after it begins anew.

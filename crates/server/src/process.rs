@@ -6,20 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 
-/// Makes the calling process get `signal` when its parent ends, however that happens. Call it first in a child.
-///
-/// The kernel means the parent's *thread*: start children from one that lives as long as the process, not from a
-/// pool of blocking tasks. A parent that ended before this call is not noticed; the end of standard input tells that.
-pub fn end_with_parent(signal: Signal) -> anyhow::Result<()> {
-    prctl::set_pdeathsig(signal).context("cannot ask for a signal at the parent's end")
-}
-
-/// The recorder's process. Its log has the filter of the variable of `server.log`.
+/// The recorder's process. Its log has the filter of the variable of `server.log`. It ends with its parent, after it
+/// has written what it received: the end of standard input tells it.
 pub fn run_recorder() -> anyhow::Result<ExitCode> {
-    end_with_parent(Signal::SIGKILL)?;
     // A terminal sends Ctrl-C to children as well; the worker says what it means for them. Threads inherit this.
     let mut ignored = SigSet::empty();
     ignored.add(Signal::SIGINT);

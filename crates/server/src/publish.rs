@@ -1,11 +1,13 @@
-//! `tapedeck publish`: synthetic users in a room, all driven by one thread from memory.
+//! `tapedeck publish`: users in a room, synthetic or with a media file, all driven by one thread from memory.
 
 pub mod clips;
+mod file;
 pub mod mute;
 mod user;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -134,31 +136,52 @@ fn names(args: &PublishArgs) -> Vec<String> {
     (1..=args.users).map(|number| format!("user-{number}")).collect()
 }
 
-/// The streams of every user. Clips that are not in the cache are made now.
+/// The streams of every user.
 fn load(args: &PublishArgs, names: &[String]) -> anyhow::Result<Vec<Vec<Stream>>> {
     let media = &args.media;
-    if media.no_video && media.no_audio {
+    let made = match &args.file {
+        Some(path) => vec![load_file(path, media)?],
+        None => load_clips(media, names)?,
+    };
+    if !made.iter().any(|clip| clip.has_video() && !media.no_video || clip.has_audio() && !media.no_audio) {
         bail!("neither picture nor sound is left to publish");
     }
+    let streams = |index: usize| {
+        let clip = &made[index % made.len()];
+        let (video, audio) = (clip.has_video() && !media.no_video, clip.has_audio() && !media.no_audio);
+        let stream = |screen| Stream { media: clip.clone(), screen, video, audio };
+        if media.screen { vec![stream(false), stream(true)] } else { vec![stream(false)] }
+    };
+    Ok((0..names.len()).map(streams).collect())
+}
+
+fn load_file(path: &Path, media: &MediaArgs) -> anyhow::Result<Arc<Media>> {
+    let shown = std::io::stderr().is_terminal();
+    let mut told = 0;
+    let mut progress = |seconds: u64| {
+        if shown && seconds != told {
+            told = seconds;
+            eprint!("\r\x1b[Kencoding {}: {seconds} s", path.display());
+        }
+    };
+    let bitrate = |width, height| media.bits(width, height);
+    Ok(Arc::new(file::load(path, &spec(media, 0, ""), bitrate, &mut progress)?))
+}
+
+/// The clips of synthetic users. Those that are not in the cache are made now.
+fn load_clips(media: &MediaArgs, names: &[String]) -> anyhow::Result<Vec<Arc<Media>>> {
     let cache = media.cache.clone().unwrap_or_else(default_cache);
-    let mut made: Vec<Arc<Media>> = Vec::new();
-    for (number, name) in (0..DIFFERENT).zip(names) {
-        let spec = spec(media, number, name);
-        let shown = std::io::stderr().is_terminal();
+    let shown = std::io::stderr().is_terminal();
+    let load = |(number, name): (u16, &String)| {
         let mut progress = |share: f64| {
             if shown {
                 eprint!("\r\x1b[Kencoding the clip of {name}: {:.0} %", share * 100.0);
             }
         };
-        let loaded = Media::load(&spec, &cache, &mut progress).with_context(|| format!("the clip of {name}"))?;
-        made.push(Arc::new(loaded));
-    }
-    let streams = |index: usize| {
-        let clip = &made[index % made.len()];
-        let stream = |screen| Stream { media: clip.clone(), screen, video: !media.no_video, audio: !media.no_audio };
-        if media.screen { vec![stream(false), stream(true)] } else { vec![stream(false)] }
+        let loaded = Media::load(&spec(media, number, name), &cache, &mut progress);
+        Ok(Arc::new(loaded.with_context(|| format!("the clip of {name}"))?))
     };
-    Ok((0..names.len()).map(streams).collect())
+    (0..DIFFERENT).zip(names).map(load).collect()
 }
 
 fn spec(media: &MediaArgs, number: u16, name: &str) -> ClipSpec {
@@ -174,7 +197,7 @@ fn spec(media: &MediaArgs, number: u16, name: &str) -> ClipSpec {
         width,
         height,
         fps: media.fps,
-        bitrate: media.bits(),
+        bitrate: media.bits(width, height),
         gop: media.fps,
         layers: if media.simulcast { 3 } else { 1 },
         ..ClipSpec::new(number, name)

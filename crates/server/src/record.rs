@@ -9,6 +9,8 @@ use rules::select::{Selection, StreamId, StreamKind};
 
 use crate::worker::child::Recorder;
 
+/// What the recorder logs: its reports are told in other words.
+const LOG: &str = "warn";
 /// The number of the only task.
 const TASK: i64 = 1;
 
@@ -36,7 +38,7 @@ pub async fn run(plan: &RecordPlan, stop: impl Future<Output = ()>) -> anyhow::R
     let spool = plan.out.join(format!(".recording-{}", std::process::id()));
     std::fs::create_dir_all(&spool).with_context(|| format!("cannot make {}", spool.display()))?;
     let program = std::env::current_exe()?;
-    let mut recorder = Recorder::start(&program)?;
+    let mut recorder = Recorder::start(&program, LOG)?;
     recorder.send(&Command::Open(room_job(plan))).await?;
     recorder.send(&Command::Start(task_job(plan, &spool))).await?;
 
@@ -46,7 +48,9 @@ pub async fn run(plan: &RecordPlan, stop: impl Future<Output = ()>) -> anyhow::R
             None => std::future::pending().await,
         }
     };
-    let stop = async { tokio::select! { () = stop => (), () = limit => () } };
+    let stop = async {
+        tokio::select! { () = stop => (), () = limit => () }
+    };
     tokio::pin!(stop);
     let mut stopping = false;
     let mut files = Vec::new();
@@ -71,7 +75,7 @@ pub async fn run(plan: &RecordPlan, stop: impl Future<Output = ()>) -> anyhow::R
         }
     }
     recorder.end().await;
-    std::fs::remove_dir(&spool).with_context(|| format!("files are left in {}", spool.display()))?;
+    recorder::remove_folder(&spool).with_context(|| format!("files are left in {}", spool.display()))?;
     Ok(files)
 }
 
@@ -87,9 +91,8 @@ fn room_job(plan: &RecordPlan) -> RoomJob {
 }
 
 fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
-    let both = |user: &String| {
-        [StreamKind::Camera, StreamKind::Screen].map(|kind| StreamId { user: user.clone(), kind })
-    };
+    let both =
+        |user: &String| [StreamKind::Camera, StreamKind::Screen].map(|kind| StreamId { user: user.clone(), kind });
     TaskJob {
         task: TASK,
         dir: spool.to_owned(),

@@ -76,7 +76,7 @@ fn rooms_config(config: &Config, internal_key: &(String, String)) -> RoomsConfig
             rooms: own.max_rooms as usize,
             participants_per_room: own.max_participants as usize,
             tracks_per_participant: own.max_tracks as usize,
-            message_bytes: own.max_message.bytes() as usize,
+            message_bytes: own.max_message.bytes(),
             ..Limits::default()
         },
         empty_timeout: own.empty_timeout,
@@ -112,6 +112,7 @@ fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String
             key_frame_ms: millis(config.recorder.key_frame_every),
         },
         program: std::env::current_exe().context("cannot find this program, to start recorders")?,
+        log: config.server.log.clone(),
         instance,
     })
 }

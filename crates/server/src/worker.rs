@@ -22,8 +22,6 @@ use tokio::task::JoinSet;
 
 use room::RoomCommand;
 
-/// The environment variable that carries the log filter to a recorder.
-const RECORDER_LOG: &str = "TAPEDECK_RECORDER_LOG";
 /// Commands that may wait for a room.
 const ROOM_COMMANDS: usize = 256;
 
@@ -38,6 +36,8 @@ pub struct WorkerConfig {
     pub settings: Settings,
     /// This program, to be started again as recorder.
     pub program: PathBuf,
+    /// Filter of the recorders' log.
+    pub log: String,
     /// Tells this installation's recorders from those of others in the same room.
     pub instance: String,
 }
@@ -147,13 +147,6 @@ impl Worker {
         };
         sender.send(command).await.map_err(|_| WorkerError::ShuttingDown)
     }
-}
-
-/// The recorder process: what `tapedeck recorder` does. Its log level comes from the environment, as ours does.
-pub fn recorder() -> anyhow::Result<std::process::ExitCode> {
-    crate::startup::start_log(&std::env::var(RECORDER_LOG).unwrap_or_else(|_| "info".to_owned()))?;
-    recorder::run()?;
-    Ok(std::process::ExitCode::SUCCESS)
 }
 
 impl Inner {

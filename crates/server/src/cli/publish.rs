@@ -18,11 +18,15 @@ on one core.
 
 Examples:
   tapedeck publish --room demo
+  tapedeck publish --room demo --user film film.mp4
   tapedeck publish --room demo --users 50 --size 320x180 --fps 15
   tapedeck publish --room demo --user alice --user bob --size 1280x720 --simulcast --duration 30s
   tapedeck publish --room demo --user desk --screen --mute audio:10s-20s --loss 0.05
   tapedeck publish --room demo --url wss://livekit.example.com --key APIexample --secret \"$SECRET\"")]
 pub struct PublishArgs {
+    /// A media file to send instead, over and over; its first five minutes
+    #[arg(conflicts_with_all = ["simulcast", "size", "width", "height"])]
+    pub file: Option<PathBuf>,
     /// Room to join
     #[arg(long)]
     pub room: String,
@@ -109,9 +113,8 @@ impl MediaArgs {
         self.width.zip(self.height).unwrap_or(self.size)
     }
 
-    /// Bit/s of the largest picture.
-    pub fn bits(&self) -> u32 {
-        let (width, height) = self.pixels();
+    /// Bit/s of a picture of this size.
+    pub fn bits(&self, width: u32, height: u32) -> u32 {
         let pixels = u64::from(width) * u64::from(height) * u64::from(self.fps);
         // 600 kbit/s for 640x360 at 30.
         let by_size = (pixels * 600_000 / (640 * 360 * 30)).clamp(60_000, 20_000_000);

@@ -10,16 +10,20 @@ use synth::schedule;
 
 const VIDEO_RATE: u128 = 90_000;
 
-/// One user's clip. Frames and packets are counted from the Unix epoch, and repeat.
+/// What one user sends, over and over. Frames and packets are counted from the Unix epoch.
 pub struct Media {
     spec: ClipSpec,
+    /// None, or each with the frames of whole seconds.
     layers: Vec<Vec<Coded>>,
     sound: Vec<Arc<[u8]>>,
+    /// It begins when publishing does. A synthetic user's begins at the epoch, so that all of them agree.
+    from_start: bool,
 }
 
-struct Coded {
-    data: Arc<[u8]>,
-    key: bool,
+/// A coded picture.
+pub struct Coded {
+    pub data: Arc<[u8]>,
+    pub key: bool,
 }
 
 impl Media {
@@ -33,18 +37,46 @@ impl Media {
         &self.spec
     }
 
+    /// A file's media: frames and packets of equally many whole seconds, or none.
+    pub fn of_file(spec: ClipSpec, frames: Vec<Coded>, sound: Vec<Arc<[u8]>>) -> Self {
+        let layers = if frames.is_empty() { Vec::new() } else { vec![frames] };
+        Self { spec, layers, sound, from_start: true }
+    }
+
+    /// Whether there are pictures.
+    pub fn has_video(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// Whether there is sound.
+    pub fn has_audio(&self) -> bool {
+        !self.sound.is_empty()
+    }
+
+    /// Whole seconds since the epoch at which it begins.
+    fn origin_s(&self, clock: &Clock) -> u64 {
+        if self.from_start { clock.start_ns / 1_000_000_000 } else { 0 }
+    }
+
+    /// The piece of a loop with this index since the epoch, at so many pieces per second.
+    fn at<'a, T>(&self, pieces: &'a [T], index: u64, rate: u64, clock: &Clock) -> &'a T {
+        let index = index.saturating_sub(self.origin_s(clock) * rate);
+        &pieces[(index % pieces.len() as u64) as usize]
+    }
+
     /// Whether a receiver can begin with this frame.
-    pub fn is_key(&self, frame: u64) -> bool {
-        self.layers.iter().all(|layer| at(layer, frame).key)
+    pub fn is_key(&self, frame: u64, clock: &Clock) -> bool {
+        self.layers.iter().all(|layer| self.at(layer, frame, u64::from(self.spec.fps), clock).key)
     }
 
     /// The picture of every layer, smallest first.
-    pub fn pictures(&self, frame: u64, clock: &Clock) -> impl Iterator<Item = (usize, MediaFrame)> {
+    pub fn pictures(&self, frame: u64, clock: &Clock) -> impl Iterator<Item = (usize, MediaFrame)> + use<> {
         let fps = self.spec.fps;
         let rtp_time = (u128::from(frame) * VIDEO_RATE / u128::from(fps)) as u64;
         let captured = clock.instant(schedule::frame_start(frame, fps));
-        let coded = self.layers.iter().map(move |layer| Arc::clone(&at(layer, frame).data));
-        coded.enumerate().map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data }))
+        let coded = |layer: &[Coded]| Arc::clone(&self.at(layer, frame, u64::from(fps), clock).data);
+        let coded: Vec<Arc<[u8]>> = self.layers.iter().map(|layer| coded(layer)).collect();
+        coded.into_iter().enumerate().map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data }))
     }
 
     /// A packet of sound. Its time is that of the sound that went into the encoder for it, as with every sender: what a
@@ -54,7 +86,7 @@ impl Media {
         MediaFrame {
             rtp_time: packet * schedule::PACKET + ENCODER_DELAY,
             captured: clock.instant(schedule::packet_start(packet) + delay_ns),
-            data: Arc::clone(at(&self.sound, packet)),
+            data: Arc::clone(self.at(&self.sound, packet, schedule::RATE / schedule::PACKET, clock)),
         }
     }
 }
@@ -65,17 +97,12 @@ impl From<&Clip> for Media {
         let coded = |frame: &synth::clip::Frame| Coded { data: Arc::from(&frame.data[..]), key: frame.key };
         let layers = (0..spec.layers).map(|layer| clip.video(layer).iter().map(coded).collect()).collect();
         let sound = clip.audio().iter().map(|packet| Arc::from(&packet[..])).collect();
-        Self { spec, layers, sound }
+        Self { spec, layers, sound, from_start: false }
     }
 }
 
 /// Samples (48 kHz) by which Opus decodes later than it was put in; clips feed the encoder that much ahead.
 const ENCODER_DELAY: u64 = 312;
-
-/// The piece of a loop with this index since the epoch.
-fn at<T>(pieces: &[T], index: u64) -> &T {
-    &pieces[(index % pieces.len() as u64) as usize]
-}
 
 /// The wall clock as it was at the start, carried on by the monotonic one, so that a step of the former does no harm.
 #[derive(Clone, Copy, Debug)]
@@ -157,20 +184,34 @@ mod tests {
     }
 
     #[test]
+    fn a_file_begins_with_publishing_and_repeats() {
+        let coded = |number: u8| Coded { data: Arc::from([number]), key: number == 0 };
+        let spec = ClipSpec { fps: 5, ..ClipSpec::new(0, "") };
+        let sound = (0..50).map(|number: u8| Arc::from([number])).collect();
+        let media = Media::of_file(spec, (0..5).map(coded).collect(), sound);
+        let clock = Clock::new(Instant::now(), 1_790_000_003_400_000_000);
+        let first = 1_790_000_003 * 5;
+        assert!(media.is_key(first, &clock) && media.is_key(first + 5, &clock) && !media.is_key(first + 2, &clock));
+        assert_eq!(media.pictures(first + 7, &clock).next().unwrap().1.data[0], 2);
+        assert_eq!(media.packet(1_790_000_003 * 50 + 120, &clock).data[0], 20);
+    }
+
+    #[test]
     fn pictures_and_packets_carry_the_time_of_the_schedule() {
         let spec = ClipSpec { width: 64, height: 36, fps: 15, loop_seconds: 1, ..ClipSpec::new(0, "u") };
         let media = Media::from(&Clip::make(&spec, &mut |_| ()).unwrap());
         let start = Instant::now();
         let clock = Clock::new(start, 1_790_000_000_000_000_000);
         let frame = schedule::frame_at(1_790_000_000_000_000_000, 15);
-        assert!(media.is_key(frame));
-        assert!(!media.is_key(frame + 1));
+        assert!(media.is_key(frame, &clock));
+        assert!(!media.is_key(frame + 1, &clock));
         let now = media.pictures(frame, &clock).next().unwrap().1;
         let next = media.pictures(frame + 1, &clock).next().unwrap().1;
         assert_eq!(next.rtp_time - now.rtp_time, 6_000);
         assert_eq!(now.captured, start);
         let packet = schedule::packet_at(1_790_000_000_000_000_000);
-        assert_eq!(media.packet(packet + 1, &clock).captured, start + Duration::from_millis(20));
+        let delay = Duration::from_nanos(ENCODER_DELAY * 1_000_000_000 / schedule::RATE);
+        assert_eq!(media.packet(packet + 1, &clock).captured, start + Duration::from_millis(20) + delay);
         assert_eq!(media.packet(packet + 1, &clock).rtp_time - media.packet(packet, &clock).rtp_time, 960);
         assert_eq!(media.packet(packet, &clock).data, media.packet(packet + 50, &clock).data);
     }

@@ -143,7 +143,7 @@ impl Track {
     }
 
     fn send_picture(&mut self, publisher: &mut Publisher, frame: u64, clock: &Clock, now: Instant) {
-        if !self.flowing && !self.media.is_key(frame) {
+        if !self.flowing && !self.media.is_key(frame, clock) {
             return;
         }
         let media = Arc::clone(&self.media);

@@ -19,10 +19,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts `program recorder`. Its log goes where ours goes.
-    pub fn start(program: &Path) -> std::io::Result<Recorder> {
+    /// Starts `program recorder`. Its log goes where ours goes, through this filter.
+    pub fn start(program: &Path, log: &str) -> std::io::Result<Recorder> {
         let mut process = tokio::process::Command::new(program)
             .arg("recorder")
+            .env("TAPEDECK_SERVER_LOG", log)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Never two recorders for one file: whoever drops this one has no more use for it.

@@ -137,8 +137,8 @@ async fn try_settle(inner: &Arc<Inner>, task: i64) -> anyhow::Result<()> {
         Some(error) => TaskStep::Failed { reason: "UnknownStopReason".to_owned(), error, ended_ms: now_ms() },
     };
     inner.store.advance_task(id, &step).await?;
-    if lost.is_empty() {
-        std::fs::remove_dir_all(inner.task_dir(id))?;
+    if let Err(error) = recorder::remove_folder(&inner.task_dir(id)) {
+        tracing::warn!(task, %error, "the task's folder stays in the spool");
     }
     Ok(())
 }

@@ -129,7 +129,7 @@ impl Supervisor {
 
     async fn start_recorder(&self) -> std::io::Result<Recorder> {
         let config = &self.inner.config;
-        let mut recorder = Recorder::start(&config.program)?;
+        let mut recorder = Recorder::start(&config.program, &config.log)?;
         tracing::info!(room = self.key.room, process = recorder.id(), tasks = self.duties.len(), "recorder started");
         let open = Command::Open(RoomJob {
             url: self.server.url.clone(),
@@ -159,12 +159,8 @@ impl Supervisor {
     }
 
     async fn heard(&mut self, recorder: &mut Recorder, report: Report) {
-        let recording: Vec<i64> = self
-            .duties
-            .iter()
-            .filter(|(_, duty)| matches!(duty, Duty::Record(_)))
-            .map(|(task, _)| *task)
-            .collect();
+        let recording: Vec<i64> =
+            self.duties.iter().filter(|(_, duty)| matches!(duty, Duty::Record(_))).map(|(task, _)| *task).collect();
         match reports::handle(&self.inner, &self.key.room, &recording, report).await {
             Consequence::None => {}
             Consequence::Ended(task) => _ = self.duties.remove(&task),
