@@ -1,6 +1,6 @@
 //! Subcommands as processes: a server in development mode, synthetic users in it, and how processes end.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -129,25 +129,17 @@ fn a_mistake_in_the_settings_ends_the_start_with_its_place() {
     assert!(!dir.path().join("data").exists(), "nothing is made before the settings are right");
 }
 
-/// Its standard input stays open, so that only the kernel's signal can be the reason.
+/// The kernel closes a dead worker's end of the pipe. Ctrl-C in a terminal reaches children too, and is not for them.
 #[test]
-fn a_recorder_ends_with_its_parent() {
-    let script = format!("exec 3<&0; '{TAPEDECK}' recorder <&3 & echo $!; wait");
-    let mut parent =
-        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = parent.stdin.take().unwrap();
-    let mut pid = String::new();
-    BufReader::new(parent.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-    let status = format!("/proc/{}/status", pid.trim());
-    // The recorder blocks SIGINT right after it has asked for the signal.
-    eventually("the recorder has begun", || {
+fn a_recorder_ends_with_its_commands_and_not_by_an_interrupt() {
+    let mut recorder = Command::new(TAPEDECK).arg("recorder").stdin(Stdio::piped()).spawn().unwrap();
+    let commands = recorder.stdin.take().unwrap();
+    let status = format!("/proc/{}/status", recorder.id());
+    eventually("SIGINT is blocked", || {
         std::fs::read_to_string(&status).is_ok_and(|text| text.contains("SigBlk:\t0000000000000002"))
     });
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    eventually("the recorder has ended", || {
-        std::fs::read_to_string(&status).map_or(true, |text| text.contains("State:\tZ"))
-    });
-    // Still open until here, whether or not anybody reads it any more.
-    let _ = stdin.write(b"\n");
+    kill(Pid::from_raw(recorder.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert!(recorder.try_wait().unwrap().is_none());
+    drop(commands);
+    assert_eq!(recorder.wait().unwrap().code(), Some(1), "it had no room to record");
 }
