@@ -204,6 +204,7 @@ impl Room {
         let mut results = Vec::new();
         for (stream, take) in &mut task.takes {
             let settled = !self.interrupted
+                && task.stopping.is_none()
                 && !self.receivers.values().any(|r| r.stream() == stream && r.is_video() && r.has_gap());
             results.push((stream.clone(), take.handle_time(&self.clock, now, settled)));
         }
