@@ -162,7 +162,7 @@ fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
 }
 
 /// Filler made by the codecs of this machine.
-struct BlackAndSilence;
+pub(crate) struct BlackAndSilence;
 
 impl Filler for BlackAndSilence {
     fn black(&self, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {

@@ -308,3 +308,7 @@ impl OpenFile {
         Ok(self.writer.flush()?)
     }
 }
+
+#[cfg(test)]
+#[path = "take_tests.rs"]
+mod tests;

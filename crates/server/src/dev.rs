@@ -109,7 +109,7 @@ impl Credentials {
     }
 }
 
-/// StartRecord, 20 seconds, StopRecord, with the vendor's own SDK. Has no single quotes: a shell quotes it with them.
+/// StartRecord, 20 seconds, StopRecord, GetRecordTask, with the vendor's own SDK. Has no single quotes: a shell quotes it with them.
 fn start_script(api: &str, access_key: &str, secret_key: &str, app_id: &str) -> String {
     format!(
         r#"import json, time
@@ -117,14 +117,17 @@ from volcengine.base.Service import Service
 from volcengine.ServiceInfo import ServiceInfo
 from volcengine.ApiInfo import ApiInfo
 from volcengine.Credentials import Credentials
-calls = {{a: ApiInfo("POST", "/", {{"Action": a, "Version": "2023-11-01"}}, {{}}, {{}}) for a in ("StartRecord", "StopRecord")}}
+calls = {{a: ApiInfo("GET" if a == "GetRecordTask" else "POST", "/", {{"Action": a, "Version": "2023-11-01"}}, {{}}, {{}})
+         for a in ("StartRecord", "StopRecord", "GetRecordTask")}}
 keys = Credentials("{access_key}", "{secret_key}", "rtc", "cn-north-1")
 api = Service(ServiceInfo("{api}", {{"Accept": "application/json"}}, keys, 5, 5, "http"), calls)
 task = {{"AppId": "{app_id}", "RoomId": "demo", "TaskId": "first"}}
-vod = {{"Type": 1, "VodConfig": {{"Space": "local"}}}}
+vod = {{"Type": 1, "VodConfig": {{"AccountId": "local", "Space": "local"}}}}
 print(api.json("StartRecord", {{}}, json.dumps({{**task, "RecordMode": 1, "StorageConfig": vod}})))
 time.sleep(20)
 print(api.json("StopRecord", {{}}, json.dumps(task)))
+time.sleep(2)
+print(api.get("GetRecordTask", task))
 "#
     )
 }

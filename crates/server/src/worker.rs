@@ -17,13 +17,15 @@ use recorder::messages::{AudioPlan, Settings, TaskJob};
 use rtc::client::RoomServer;
 use rules::request::{AudioOutput, CaptureMedia, StartRecord};
 use store::{Store, Task, TaskRow};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
 use room::RoomCommand;
 
 /// Commands that may wait for a room.
 const ROOM_COMMANDS: usize = 256;
+/// Pause before a room with a full queue is tried again.
+const BUSY: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// What a worker needs to know.
 pub struct WorkerConfig {
@@ -92,8 +94,9 @@ impl Worker {
         let count = unfinished.len();
         for store::Unfinished { task, .. } in unfinished {
             let result = if task.state.is_running() { self.start(&task).await } else { self.stop(&task).await };
-            if let Err(error) = result {
-                self.inner.fail(task.id, &error.to_string()).await;
+            match result {
+                Err(WorkerError::ShuttingDown) | Ok(()) => {}
+                Err(error) => self.inner.fail(task.id, &error.to_string()).await,
             }
         }
         Ok(count)
@@ -128,25 +131,43 @@ impl Worker {
         let server = self.inner.config.room_servers.get(&task.room_server);
         let server = server.ok_or_else(|| WorkerError::UnknownRoomServer(task.room_server.clone()))?;
         let key = RoomKey { server: task.room_server.clone(), room: task.key.room_id.to_string() };
-        let sender = {
-            let mut rooms = self.inner.rooms();
-            if rooms.closed {
-                return Err(WorkerError::ShuttingDown);
+        let mut command = command;
+        loop {
+            match self.try_send(&key, server, command) {
+                Ok(()) => return Ok(()),
+                Err(Unsent::ShuttingDown) => return Err(WorkerError::ShuttingDown),
+                Err(Unsent::Busy(unsent)) => command = unsent,
             }
-            match rooms.by_key.get(&key) {
-                Some(sender) => sender.clone(),
-                None => {
-                    let (sender, commands) = mpsc::channel(ROOM_COMMANDS);
-                    rooms.by_key.insert(key.clone(), sender.clone());
-                    let inner = self.inner.clone();
-                    let server = server.clone();
-                    rooms.running.spawn(async move { room::run(inner, key, server, commands).await });
-                    sender
-                }
-            }
-        };
-        sender.send(command).await.map_err(|_| WorkerError::ShuttingDown)
+            tokio::time::sleep(BUSY).await;
+        }
     }
+
+    /// Sends while the lock is held: a room that ends looks into its queue under the same lock, so nothing is lost.
+    fn try_send(&self, key: &RoomKey, server: &RoomServer, command: RoomCommand) -> Result<(), Unsent> {
+        let mut rooms = self.inner.rooms();
+        if rooms.closed {
+            return Err(Unsent::ShuttingDown);
+        }
+        let command = match rooms.by_key.get(key).map(|sender| sender.try_send(command)) {
+            None => command,
+            Some(Ok(())) => return Ok(()),
+            Some(Err(TrySendError::Full(command))) => return Err(Unsent::Busy(command)),
+            // A room that panicked.
+            Some(Err(TrySendError::Closed(command))) => command,
+        };
+        let (sender, commands) = mpsc::channel(ROOM_COMMANDS);
+        sender.try_send(command).expect("a new queue has room");
+        rooms.by_key.insert(key.clone(), sender);
+        let (inner, key, server) = (self.inner.clone(), key.clone(), server.clone());
+        rooms.running.spawn(async move { room::run(inner, key, server, commands).await });
+        Ok(())
+    }
+}
+
+/// Why a command was not sent.
+enum Unsent {
+    Busy(RoomCommand),
+    ShuttingDown,
 }
 
 impl Inner {

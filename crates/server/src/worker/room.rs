@@ -17,8 +17,8 @@ use super::{Inner, RoomKey};
 
 /// A recorder that lives this long is not what made the one before it die.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// Longest pause before a recorder is started again.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause before a recorder is started again: a recording must go on within a second of any death.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a room is told.
 #[derive(Debug)]

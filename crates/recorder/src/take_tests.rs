@@ -1,0 +1,212 @@
+//! Takes in virtual time: what is in the file after pauses, restarts and stops.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::{black, opus};
+use media::bitstream::h264::H264Config;
+use media::mp4::{Finished, check};
+use media::packet::VideoConfig;
+use rules::select::StreamKind;
+
+use super::*;
+use crate::unit::{Picture, SoundPacket};
+
+const FRAME_MS: i64 = 40;
+const PACKET_MS: i64 = 20;
+
+fn ms(ms: i64) -> Mono {
+    Mono(ms * MILLI_NS)
+}
+
+/// One user whose media arrives as soon as it is captured.
+struct User {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    config: Arc<VideoConfig>,
+    picture: Bytes,
+    sound: Bytes,
+    take: Option<Take>,
+}
+
+impl User {
+    fn new(audio: AudioPlan) -> User {
+        let dir = tempfile::tempdir().expect("a folder");
+        let black = black::h264_key_frame(64, 48).expect("a black picture");
+        let config = H264Config {
+            sps: black.sps.to_vec(),
+            pps: vec![black.pps.to_vec()],
+            width: 64,
+            height: 48,
+            profile: 66,
+            compatibility: 0,
+            level: 10,
+            chroma_format: 1,
+            bit_depth_luma: 8,
+            bit_depth_chroma: 8,
+            reorder_frames: Some(0),
+        };
+        let sound = opus::Encoder::new(1, 32_000).and_then(|mut encoder| encoder.encode(&[0.1; 960]));
+        let mut user = User {
+            dir,
+            clock: Clock::start(),
+            config: Arc::new(VideoConfig::H264(config)),
+            picture: black.sample,
+            sound: sound.expect("a packet"),
+            take: None,
+        };
+        user.take = Some(user.new_take(audio));
+        user
+    }
+
+    fn new_take(&self, audio: AudioPlan) -> Take {
+        Take::new(TakePlan {
+            stream: StreamId { user: "u".into(), kind: StreamKind::Camera },
+            dir: self.dir.path().to_owned(),
+            audio,
+            settings: Settings::default(),
+        })
+    }
+
+    /// Media from `from` to `to` (ms), as the flags say.
+    fn send(&mut self, from: i64, to: i64, picture: bool, sound: bool) {
+        let take = self.take.as_mut().expect("a take");
+        for t in (from..to).step_by(PACKET_MS as usize) {
+            let (at, arrival) = (ms(t), ms(t));
+            if picture && t % FRAME_MS == 0 {
+                let (data, config) = (self.picture.clone(), Some(self.config.clone()));
+                let unit = Picture { at, arrival, data, key: true, after_loss: false, config };
+                take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken");
+            }
+            if sound {
+                let unit = SoundPacket { at, arrival, data: self.sound.clone(), duration: 960, after_loss: false };
+                take.push(Unit::Sound(unit), &self.clock, arrival).expect("taken");
+            }
+            take.handle_time(&self.clock, ms(t), true).expect("the disk works");
+        }
+    }
+
+    fn wait(&mut self, from: i64, to: i64) {
+        self.send(from, to, false, false);
+    }
+
+    fn finish(mut self, present: bool, now: i64) -> Finished {
+        let take = self.take.take().expect("a take");
+        let closed = take.close(present, &self.clock, ms(now)).expect("closed").expect("a file");
+        let options = mp4::FinishOptions { end: closed.end };
+        let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
+        check(&closed.path).expect("a file without faults");
+        assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
+        finished
+    }
+}
+
+const AAC: AudioPlan = AudioPlan::Aac { channels: 2, bitrate: 64_000 };
+
+/// Milliseconds of a track: as long as it is, and of that filler.
+fn lengths(finished: &Finished, video: bool) -> (i64, i64) {
+    let track = finished.tracks.iter().find(|track| (track.codec == mp4::Codec::H264) == video).expect("the track");
+    (track.duration.as_millis() as i64, track.filled.as_millis() as i64)
+}
+
+/// A track of sound ends with a whole frame, and the picture with the sound.
+const FRAME_OF_SOUND: i64 = 22;
+
+fn near(got: i64, wanted: i64, tolerance: i64) -> bool {
+    (got - wanted).abs() <= tolerance
+}
+
+#[test]
+fn sound_before_the_picture_is_kept_with_black() {
+    for audio in [AAC, AudioPlan::Opus] {
+        let mut user = User::new(audio);
+        user.send(0, 2_000, false, true);
+        user.send(2_000, 5_000, true, true);
+        let finished = user.finish(true, 5_000);
+        let (picture, black) = lengths(&finished, true);
+        assert!(near(picture, 5_000, FRAME_OF_SOUND) && black == 2_000, "{audio:?}: {picture} {black}");
+        let (sound, silence) = lengths(&finished, false);
+        assert!(near(sound, 5_000, FRAME_OF_SOUND) && silence <= 2 * FRAME_OF_SOUND, "{audio:?}: {sound} {silence}");
+    }
+}
+
+#[test]
+fn a_camera_switched_off_is_black_for_as_long_and_the_sound_goes_on() {
+    let mut user = User::new(AAC);
+    user.send(0, 2_000, true, true);
+    user.take.as_mut().expect("a take").set_video_muted(true, ms(2_000));
+    user.send(2_000, 12_000, false, true);
+    user.take.as_mut().expect("a take").set_video_muted(false, ms(12_000));
+    user.send(12_000, 14_000, true, true);
+    let finished = user.finish(true, 14_000);
+    let (picture, black) = lengths(&finished, true);
+    assert!(near(picture, 14_000, FRAME_OF_SOUND) && black == 10_000, "{picture} {black}");
+    assert!(lengths(&finished, false).1 <= 2 * FRAME_OF_SOUND);
+}
+
+#[test]
+fn a_picture_that_stands_still_stays_and_is_no_gap() {
+    let mut user = User::new(AAC);
+    user.send(0, 2_000, true, true);
+    user.send(2_000, 12_000, false, true);
+    user.send(12_000, 14_000, true, true);
+    let (picture, black) = lengths(&user.finish(true, 14_000), true);
+    assert!(near(picture, 14_000, FRAME_OF_SOUND) && black == 0, "{picture} {black}");
+}
+
+#[test]
+fn away_and_back_is_filled_and_the_end_without_media_is_not() {
+    for audio in [AAC, AudioPlan::Opus] {
+        let mut user = User::new(audio);
+        user.send(0, 2_000, true, true);
+        for take in user.take.iter_mut() {
+            take.video_ended().expect("ended");
+            take.audio_ended().expect("ended");
+        }
+        user.wait(2_000, 60_000);
+        user.send(60_000, 62_000, true, true);
+        user.take.iter_mut().for_each(|take| take.video_ended().and_then(|()| take.audio_ended()).expect("ended"));
+        user.wait(62_000, 70_000);
+        let finished = user.finish(false, 70_000);
+        let (picture, black) = lengths(&finished, true);
+        let (sound, silence) = lengths(&finished, false);
+        assert!(near(picture, 62_000, 45) && near(black, 58_000, 45), "{audio:?}: {picture} {black}");
+        assert!(near(sound, 62_000, 45) && near(silence, 58_000, 90), "{audio:?}: {sound} {silence}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_still_published_lasts_to_the_stop() {
+    let mut user = User::new(AAC);
+    user.send(0, 2_000, true, true);
+    user.take.as_mut().expect("a take").set_video_muted(true, ms(2_000));
+    user.wait(2_000, 9_000);
+    let finished = user.finish(true, 9_000);
+    let (picture, black) = lengths(&finished, true);
+    assert!(near(picture, 9_000, FRAME_OF_SOUND) && near(black, 7_000, FRAME_OF_SOUND), "{picture} {black}");
+    assert!(near(lengths(&finished, false).0, 9_000, FRAME_OF_SOUND));
+}
+
+#[test]
+fn a_restarted_recorder_goes_on_in_the_same_file() {
+    for audio in [AAC, AudioPlan::Opus] {
+        for suspended in [true, false] {
+            let mut user = User::new(audio);
+            user.send(0, 3_000, true, true);
+            let take = user.take.take().expect("a take");
+            if suspended {
+                take.suspend(&user.clock).expect("written");
+            } else {
+                // A kill: what is in memory is lost.
+                drop(take);
+            }
+            user.take = Some(user.new_take(audio));
+            user.send(4_000, 6_000, true, true);
+            let finished = user.finish(true, 6_000);
+            let lost = if suspended { 0 } else { i64::from(Settings::default().fragment_ms) + 60 };
+            let (picture, black) = lengths(&finished, true);
+            assert!(near(picture, 6_000, FRAME_OF_SOUND), "{audio:?}: {picture}");
+            assert!((1_000 - FRAME_MS..=1_000 + lost).contains(&black), "{audio:?}: {black}");
+        }
+    }
+}
