@@ -148,13 +148,16 @@ impl Worker {
         if rooms.closed {
             return Err(Unsent::ShuttingDown);
         }
-        let command = match rooms.by_key.get(key).map(|sender| sender.try_send(command)) {
+        let command = match rooms.by_key.get(key) {
             None => command,
-            Some(Ok(())) => return Ok(()),
-            Some(Err(TrySendError::Full(command))) => return Err(Unsent::Busy(command)),
-            // A room that panicked.
-            Some(Err(TrySendError::Closed(command))) => command,
+            Some(sender) => match sender.try_send(command) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(command)) => return Err(Unsent::Busy(command)),
+                // A room that panicked.
+                Err(TrySendError::Closed(command)) => command,
+            },
         };
+        while rooms.running.try_join_next().is_some() {}
         let (sender, commands) = mpsc::channel(ROOM_COMMANDS);
         sender.try_send(command).expect("a new queue has room");
         rooms.by_key.insert(key.clone(), sender);
