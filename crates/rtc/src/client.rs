@@ -30,6 +30,14 @@ pub use tracks::{AudioTrack, MediaFrame, PublishEvent, TrackId, VideoCodec, Vide
 
 use std::collections::BTreeMap;
 
+/// What happens to a server's offer that may hold anything; for [`crate::fuzzing`].
+pub(crate) fn fuzz_sdp(text: &str) {
+    for line in text.lines() {
+        _ = (sdp::track_sid(line), sdp::candidate_ip(line));
+    }
+    _ = (sdp::sections(text), sdp::candidate_ips(&sdp::as_sendonly(text)));
+}
+
 /// Where rooms live and how to get in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomServer {

@@ -2,6 +2,8 @@
 //! and the room client. Nothing of recording (tasks, takes, files) belongs here.
 
 pub mod client;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod proto;
 pub mod rooms;
 pub mod token;

@@ -39,6 +39,24 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+/// Admission by a `join_request` that may hold anything; for [`crate::fuzzing`].
+pub(crate) fn fuzz_admission(claims: &crate::token::Claims, query: &std::collections::BTreeMap<String, String>) {
+    _ = admission::admit_v1(claims, query, &Limits::default());
+}
+
+/// What happens to an offer that may hold anything; for [`crate::fuzzing`].
+pub(crate) fn fuzz_sdp(text: &str) {
+    let Some(mut offer) = sdp::Sdp::parse(text) else { return };
+    let whole = offer.clone();
+    for section in &mut offer.sections {
+        _ = (section.kind(), section.mid(), section.sends(), section.receives_only(), section.track_id());
+        _ = section.keep_codec(&VideoCodec::ALL);
+        section.announce_stereo();
+    }
+    _ = sdp::edit_answer(text, &whole, &sdp::AnswerEdits::default());
+    assert!(sdp::Sdp::parse(&offer.to_string()).is_some());
+}
+
 /// Facts kept for a listener that is behind; beyond it the listener is told that it missed some.
 const FACTS: usize = 1024;
 

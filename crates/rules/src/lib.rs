@@ -1,5 +1,9 @@
-//! (see ARCHITECTURE.md)
+//! Decisions on plain values: ids, the OpenAPI's requests, refusals and signatures, which streams a task wants, and where
+//! media lies in time. No I/O, no clock, no async; the build and `./do lint` see to that.
+
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod request;
 pub mod select;
