@@ -49,5 +49,11 @@ def assert_on_the_wall_clock(report, file, within_ms=WALL_MS):
         assert abs(off) <= within_ms, f"{report['file']}: flash at {flash} ms is {off:+.0f} ms off the second"
 
 
+def track_durations_ms(path):
+    """What the container says of each track."""
+    found = json.loads(run(["ffprobe", "-v", "error", "-show_streams", "-of", "json", path]))
+    return [float(stream["duration"]) * 1000 for stream in found["streams"]]
+
+
 def total(spans):
     return sum(span["length_ms"] for span in spans)

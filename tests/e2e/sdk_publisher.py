@@ -19,7 +19,7 @@ SOURCES = {
     "microphone": rtc.TrackSource.SOURCE_MICROPHONE,
     "screen_share_audio": rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO,
 }
-PACKET = 960
+PACKET = 480  # what an unbuffered source of the SDK takes: 10 ms
 
 
 class Publisher:

@@ -17,6 +17,7 @@ from probe import (
     probe,
     share_there,
     total,
+    track_durations_ms,
 )
 from publishers import Synthetic
 from relay import BadNetwork
@@ -26,8 +27,8 @@ TASK = "main"
 SIZE = {"width": 1280, "height": 720, "fps": 30}
 # Media time that passes while recording.
 LENGTH_S = 30
-# Synthetic users send a key frame each second, and the room server needs a moment to begin.
-KEY_FRAME_MS = 1500
+# Synthetic users send a key frame each second, and a LiveKit server may let the first one pass.
+KEY_FRAME_MS = 2500
 
 
 def record(api, room, seconds, task=TASK):
@@ -46,12 +47,13 @@ def only_files(server, task):
     return {user: only for (user, _), (only,) in server.files(task).items()}
 
 
-def assert_length(file, report, stopped):
+def assert_length(path, file, report, stopped):
     """The file lasts from its first media to the stop, and both tracks last as long as the file."""
     end_ms = file["StartTime"] + file["Duration"]
     assert abs(end_ms - stopped * 1000) < WALL_MS + frame_ms(report), (file, stopped)
     assert abs(report["duration_ms"] - file["Duration"]) < 25
-    assert abs(report["audio"]["end_ms"] - report["video"]["end_ms"]) < frame_ms(report)
+    tracks = track_durations_ms(path)
+    assert max(tracks) - min(tracks) < frame_ms(report), tracks
 
 
 def test_two_users_without_loss(venue, player, tmp_path):
@@ -65,7 +67,7 @@ def test_two_users_without_loss(venue, player, tmp_path):
         report = probe(path)
         assert_whole(report)
         assert_in_sync(report, pairs=LENGTH_S - 3)
-        assert_length(file, report, stopped)
+        assert_length(path, file, report, stopped)
         assert_on_the_wall_clock(report, file)
         assert not report["audio"]["silences"] and not report["audio"]["gaps"]
         # Sound from before the first key frame is kept, over black.
@@ -81,6 +83,11 @@ def test_two_users_without_loss(venue, player, tmp_path):
 
 
 BAD = {"loss": 0.05, "jitter_ms": 60}
+# A LiveKit server begins to forward a track with a key frame whose first packet was not overtaken by any other. Where
+# most packets are, as above, that takes ten seconds and more.
+BAD_FOR_LIVEKIT = {**BAD, "reorder": 0.01}
+# Its sender reports come after 3 to 5 s. Until then pictures and sound are where they arrived, jitter included.
+SYNC_LIVEKIT_MS = 60
 
 
 @pytest.fixture
@@ -95,23 +102,24 @@ def bad_uplink(venue, tmp_path):
 
 def test_two_users_on_a_bad_network(venue, bad_uplink, tmp_path):
     network, rooms = bad_uplink
-    network.impair(**BAD)
+    embedded = venue.rooms is venue.server.rooms
+    network.impair(**(BAD if embedded else BAD_FOR_LIVEKIT))
     room = "bad-uplink"
     with Synthetic(rooms, room, tmp_path, users=["alice", "bob"], **SIZE):
         task, stopped, _ = record(venue.api, room, LENGTH_S)
     stats = network.stats()["up"]
-    assert stats["lost"] > 200 and stats["overtaken"] > 1000, "the network was not bad"
+    assert stats["lost"] > 200 and stats["overtaken"] > 200, "the network was not bad"
     for path, file in only_files(venue.server, task).values():
-        judge_bad(path, file, stopped)
+        judge_bad(path, file, stopped, SYNC_BAD_NETWORK_MS if embedded else SYNC_LIVEKIT_MS)
 
 
-def judge_bad(path, file, stopped):
+def judge_bad(path, file, stopped, sync_ms=SYNC_BAD_NETWORK_MS):
     report = probe(path)
     video = report["video"]
     assert share_there(report) >= 0.995, (video["missing"], video["missing_at"])
     assert not any(video[flaw] for flaw in ("duplicated", "out_of_order", "unreadable", "damaged")), video
-    assert_in_sync(report, SYNC_BAD_NETWORK_MS, pairs=LENGTH_S * 2 // 3)
-    assert_length(file, report, stopped)
+    assert_in_sync(report, sync_ms, pairs=LENGTH_S * 2 // 3)
+    assert_length(path, file, report, stopped)
     players.ffmpeg(path, file["Duration"] / 1000)
 
 
