@@ -118,6 +118,7 @@ test() {
   need_build
   if [ $# -gt 0 ]; then e2e "$@"; return; fi
   need_packages ffmpeg
+  need_livekit
   cargo test --workspace
   e2e
 }
