@@ -3,12 +3,15 @@
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{Packet, codec, encoder, format, frame};
+use ffmpeg_next::{Dictionary, Packet, codec, encoder, format, frame};
 
 /// Samples per channel of one AAC frame.
 pub const FRAME: usize = 1024;
 /// Samples per channel that a decoder gives before the first one that was put in: one frame.
 pub const PRIMING: usize = FRAME;
+
+/// From this bit rate on FFmpeg's fast quantiser is no worse than its thorough one, and takes half the time.
+const FAST_FROM: u32 = 64_000;
 
 /// Encodes frames of exactly 1024 samples per channel into raw AAC-LC frames (no ADTS).
 ///
@@ -37,7 +40,11 @@ impl Encoder {
         let planar = format::Sample::F32(format::sample::Type::Planar);
         opening.set_format(planar);
         opening.set_bit_rate(bitrate as usize);
-        let inner = opening.open().map_err(named("open AAC encoder"))?;
+        let mut options = Dictionary::new();
+        if bitrate >= FAST_FROM {
+            options.set("aac_coder", "fast");
+        }
+        let inner = opening.open_with(options).map_err(named("open AAC encoder"))?;
         let config = Bytes::from(ff::extradata(&inner));
         let frame = ff::audio_frame(planar, FRAME, channels, sample_rate)?;
         Ok(Encoder { inner, frame, channels, next_pts: 0, config })

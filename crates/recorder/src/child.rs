@@ -16,7 +16,7 @@ use crate::messages::{Command, Report, RoomJob};
 use crate::room::{Action, Room, may_come_back};
 
 /// Time between two turns of the media thread.
-const TURN: Duration = Duration::from_millis(8);
+const TURN: Duration = Duration::from_millis(10);
 /// Pause before a room is joined again that was closed or put the recorder out.
 const REJOIN: Duration = Duration::from_secs(1);
 /// Commands that may wait for the media thread.
@@ -72,10 +72,13 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
         if rejoin_at.is_some_and(|at| at <= now) {
             rejoin_at = None;
             subscriber = Subscriber::join(&server, join(), now)?;
+            subscriber.want(room.wanted());
         }
         let open = handle_commands(commands, &mut room, &clock);
         room.handle_time(clock.now());
-        subscriber.want(room.wanted());
+        if let Some(wanted) = room.take_wanted() {
+            subscriber.want(wanted);
+        }
         for action in room.take_actions() {
             match action {
                 Action::Report(report) => print(report),

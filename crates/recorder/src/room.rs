@@ -62,6 +62,8 @@ pub struct Room {
     tasks: BTreeMap<i64, Task>,
     /// The connection is lost: that no picture comes does not mean that the picture stands still.
     interrupted: bool,
+    /// What [`Room::wanted`] tells may have changed.
+    selection_changed: bool,
     actions: Vec<Action>,
     units: Vec<Unit>,
 }
@@ -76,6 +78,7 @@ impl Room {
             receivers: BTreeMap::new(),
             tasks: BTreeMap::new(),
             interrupted: false,
+            selection_changed: false,
             actions: Vec::new(),
             units: Vec::new(),
         }
@@ -84,6 +87,11 @@ impl Room {
     /// What is to be done since the last call.
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
+    }
+
+    /// The tracks to be subscribed to, if they changed since the last call.
+    pub fn take_wanted(&mut self) -> Option<BTreeSet<String>> {
+        std::mem::take(&mut self.selection_changed).then(|| self.wanted())
     }
 
     /// The tracks to be subscribed to.
@@ -102,6 +110,7 @@ impl Room {
         if self.tasks.contains_key(&task) {
             return;
         }
+        self.selection_changed = true;
         let lock = FolderLock::take(&job.dir);
         self.tasks.insert(
             task,
@@ -152,6 +161,7 @@ impl Room {
             RoomEvent::Closed { reason } => {
                 self.end_all_tracks();
                 self.published.clear();
+                self.selection_changed = true;
                 let text = format!("{reason:?}");
                 self.report(match may_come_back(&reason) {
                     true => Report::Interrupted { reason: text },
@@ -167,14 +177,14 @@ impl Room {
             RoomEvent::Packet(packet) => {
                 let Some(receiver) = self.receivers.get_mut(&packet.track_sid) else { return };
                 let sid = packet.track_sid.clone();
-                let user = self.users.entry(receiver.stream().user.clone()).or_default();
+                let user = user_clock(&mut self.users, receiver.stream());
                 let arrival = self.clock.mono(packet.arrival);
                 receiver.handle_packet(packet, arrival, now, user, &mut self.units);
                 self.deliver(&sid, now);
             }
             RoomEvent::SenderReport { track_sid, ntp_ns, rtp_time, arrival } => {
                 let Some(receiver) = self.receivers.get_mut(&track_sid) else { return };
-                let user = self.users.entry(receiver.stream().user.clone()).or_default();
+                let user = user_clock(&mut self.users, receiver.stream());
                 receiver.handle_report(user, ntp_ns, rtp_time, self.clock.mono(arrival));
             }
         }
@@ -185,7 +195,7 @@ impl Room {
         let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
         for sid in sids {
             if let Some(receiver) = self.receivers.get_mut(&sid) {
-                let user = self.users.entry(receiver.stream().user.clone()).or_default();
+                let user = user_clock(&mut self.users, receiver.stream());
                 receiver.handle_time(now, user, &mut self.units);
             }
             self.deliver(&sid, now);
@@ -206,7 +216,10 @@ impl Room {
             let settled = !self.interrupted
                 && task.stopping.is_none()
                 && !self.receivers.values().any(|r| r.stream() == stream && r.is_video() && r.has_gap());
-            results.push((stream.clone(), take.handle_time(&self.clock, now, settled)));
+            match take.handle_time(&self.clock, now, settled) {
+                Ok(None) => {}
+                told => results.push((stream.clone(), told)),
+            }
         }
         for (stream, result) in results {
             self.took(id, &stream, result);
@@ -234,12 +247,13 @@ impl Room {
         let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
         for sid in sids {
             if let Some(receiver) = self.receivers.get_mut(&sid) {
-                let user = self.users.entry(receiver.stream().user.clone()).or_default();
+                let user = user_clock(&mut self.users, receiver.stream());
                 receiver.release_held(user, &mut self.units);
             }
             self.deliver(&sid, now);
         }
         let Some(task) = self.tasks.remove(&id) else { return };
+        self.selection_changed = true;
         let (dir, lock) = (task.job.dir, task.lock);
         let mut closed = Vec::new();
         for (stream, take) in task.takes {
@@ -262,7 +276,7 @@ impl Room {
 
     fn end_track(&mut self, sid: &Arc<str>) {
         let Some(mut receiver) = self.receivers.remove(sid) else { return };
-        let user = self.users.entry(receiver.stream().user.clone()).or_default();
+        let user = user_clock(&mut self.users, receiver.stream());
         receiver.finish(user, &mut self.units);
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
         self.deliver_to(&stream, self.clock.now());
@@ -288,6 +302,7 @@ impl Room {
             })
             .map(|(sid, _)| sid.clone())
             .collect();
+        self.selection_changed = true;
         for sid in gone {
             self.published.remove(&sid);
             self.end_track(&sid);
@@ -396,7 +411,10 @@ impl Room {
                 let late = task.stopping.is_some_and(|since| unit.arrival() > since);
                 let unwanted = task.job.audio_only && matches!(unit, Unit::Picture(_));
                 if !late && !unwanted {
-                    results.push((*id, take.push(unit.clone(), &self.clock, now)));
+                    match take.push(unit.clone(), &self.clock, now) {
+                        Ok(None) => {}
+                        told => results.push((*id, told)),
+                    }
                 }
             }
         }
@@ -442,6 +460,14 @@ impl Room {
 /// joins, and the tasks that wait for somebody to publish are still to be served.
 pub fn may_come_back(reason: &CloseReason) -> bool {
     !matches!(reason, CloseReason::Refused { .. } | CloseReason::Left)
+}
+
+/// The clock of the stream's user, made at the first use.
+fn user_clock<'a>(users: &'a mut BTreeMap<String, UserClock>, stream: &StreamId) -> &'a mut UserClock {
+    if !users.contains_key(&stream.user) {
+        users.insert(stream.user.clone(), UserClock::default());
+    }
+    users.get_mut(&stream.user).expect("inserted above if it was not there")
 }
 
 fn nobody() -> Participant {

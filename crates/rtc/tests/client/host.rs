@@ -75,9 +75,9 @@ pub struct LiveKit {
 impl LiveKit {
     /// `None`, said by name, where there is no LiveKit server on this machine.
     pub fn new(test: &str) -> Option<LiveKit> {
-        let Some(binary) = std::env::var_os("TAPEDECK_LIVEKIT_SERVER").map(PathBuf::from).filter(|path| path.is_file())
+        let Some(binary) = std::env::var_os("E2E_LIVEKIT_SERVER").map(PathBuf::from).filter(|path| path.is_file())
         else {
-            println!("SKIPPED {test}: TAPEDECK_LIVEKIT_SERVER names no LiveKit server binary");
+            println!("SKIPPED {test}: E2E_LIVEKIT_SERVER names no LiveKit server binary");
             return None;
         };
         let (http, tcp, udp) = (free_tcp(), free_tcp(), free_udp());

@@ -1,5 +1,5 @@
 //! Publisher and subscriber together through a room server: every test runs against the embedded server, and against a
-//! real LiveKit server where `TAPEDECK_LIVEKIT_SERVER` names its binary.
+//! real LiveKit server where `E2E_LIVEKIT_SERVER` names its binary.
 
 mod host;
 mod proxy;
