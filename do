@@ -64,7 +64,7 @@ need_npm() {
   need_tool npm "install Node.js 18 or newer with npm"
   cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed && return
   say "installing npm packages into tests/e2e/node_modules"
-  npm ci --silent --no-audit --no-fund --prefix tests/e2e
+  npm ci --loglevel=error --no-audit --no-fund --prefix tests/e2e
   cp tests/e2e/package-lock.json tests/e2e/node_modules/.installed
 }
 
