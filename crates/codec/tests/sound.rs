@@ -189,3 +189,16 @@ fn silent_frames_between_tones_are_silence() {
         assert!(rms(&heard[62 * frame..65 * frame]) > 0.2, "the tone comes back");
     }
 }
+
+#[test]
+fn aac_of_dense_sound_is_near_the_bit_rate_asked_for() {
+    for (channels, bitrate) in [(1, 32_000), (1, 64_000), (2, 64_000), (2, 128_000)] {
+        let mut encoder = aac::Encoder::new(48_000, channels, bitrate).unwrap();
+        let sound = noise(aac::FRAME * channels * 200);
+        let blocks = sound.chunks_exact(aac::FRAME * channels);
+        let bytes: usize = blocks.flat_map(|block| encoder.encode(block).unwrap()).map(|packet| packet.len()).sum();
+        let got = bytes as f64 * 8.0 / (200.0 * aac::FRAME as f64 / RATE);
+        let share = got / f64::from(bitrate);
+        assert!((0.4..1.6).contains(&share), "{channels} channels at {bitrate} bit/s: {got:.0} bit/s");
+    }
+}
