@@ -19,11 +19,17 @@ const STEP_NS: i64 = 250 * MILLI_NS;
 const FUTURE_LIMIT_NS: i64 = 500 * MILLI_NS;
 /// A packet that would lie further in the past than this shows it too; retransmissions come within two seconds.
 const PAST_LIMIT_NS: i64 = 4 * SECOND_NS;
+/// Two reports of one track whose relations differ by more than this show that one of the sender's clocks was moved, or
+/// that its RTP clock stood still for a while.
+const MOVED_NS: u64 = 100 * MILLI_NS as u64;
 /// How far a report may place media from where its fastest packets arrived: capture comes before arrival, by as much as
 /// the sender's pipeline takes, and only noise of the offset puts it a little after.
 const CREDIBLE_NS: std::ops::RangeInclusive<i64> = -1_500 * MILLI_NS..=300 * MILLI_NS;
 /// How fast the common offset of a user moves towards the shortest delay seen, in nanoseconds per second.
 const OFFSET_SLEW: i64 = MILLI_NS;
+/// How fast the shortest delay seen is forgotten, in nanoseconds per second: a wall clock that is slow by up to 200 ppm
+/// is followed, and one report that came late moves nothing.
+const IDEAL_RISE: i64 = MILLI_NS / 5;
 /// Two sender reports of one user that disagree on the wall clock by more than this mean that the clock was set.
 const CLOCK_SET_NS: i64 = 2 * SECOND_NS;
 
@@ -51,7 +57,7 @@ impl Pace {
 pub struct UserClock {
     /// `Mono = Wall + offset`, as used.
     offset: Option<i64>,
-    /// The smallest `arrival - ntp` seen: the offset with the shortest network delay.
+    /// The smallest `arrival - ntp` seen, rising with time: the offset with the shortest network delay.
     ideal: Option<i64>,
     /// Whether the offset was chosen so that the sound keeps its place.
     led_by_sound: bool,
@@ -66,7 +72,8 @@ impl UserClock {
         if self.ideal.is_some_and(|ideal| seen.abs_diff(ideal) > CLOCK_SET_NS as u64) {
             *self = UserClock { epoch: self.epoch + 1, ..UserClock::default() };
         }
-        self.ideal = Some(self.ideal.map_or(seen, |ideal| ideal.min(seen)));
+        let rise = self.moved_at.map_or(0, |at| arrival.since(at).max(0)) / (SECOND_NS / IDEAL_RISE);
+        self.ideal = Some(self.ideal.map_or(seen, |ideal| seen.min(ideal.saturating_add(rise))));
         let sound = pace == Pace::Sound;
         if self.offset.is_none() || (sound && !self.led_by_sound) {
             self.offset = Some(place.unwrap_or(seen));
@@ -139,8 +146,21 @@ impl TrackClock {
     pub fn handle_report(&mut self, user: &mut UserClock, ntp: Wall, rtp_time: u64, arrival: Mono) {
         let relation = ntp.0.saturating_sub(self.media_ns(rtp_time));
         let place = self.base.or(self.arrivals.floor()).map(|base| base.saturating_sub(relation));
+        if self.is_rtp_moved(user, relation, arrival.0.saturating_sub(ntp.0)) {
+            // It speaks against the new report; the packets that come next will tell whether the report is credible.
+            self.arrivals = ArrivalFloor::default();
+        }
         user.handle_report(ntp, arrival, place, self.pace);
         self.report = Some((relation, user.epoch));
+    }
+
+    /// Whether a report shows that the RTP clock was moved and not the wall clock: that would have changed `seen`,
+    /// which is `arrival - ntp`, by as much the other way. Only a late report makes `seen` larger.
+    fn is_rtp_moved(&self, user: &UserClock, relation: i64, seen: i64) -> bool {
+        let (Some((before, epoch)), Some(ideal)) = (self.report, user.ideal) else { return false };
+        let (change, kept) = (relation.saturating_sub(before), seen.saturating_sub(ideal));
+        let set = kept.saturating_add(change);
+        epoch == user.epoch && change.unsigned_abs() > MOVED_NS && kept.unsigned_abs() < set.unsigned_abs()
     }
 
     /// Whether a sender report has tied this track to its user's wall clock.
@@ -168,13 +188,17 @@ impl TrackClock {
     }
 
     /// Where RTP time zero should lie: by the report, unless it contradicts the arrivals so much that it must be wrong.
+    /// Nothing is changed while there are no arrivals to compare with.
     fn target(&self, user: &UserClock) -> Option<i64> {
         let floor = self.arrivals.floor();
         let by_report = match (self.report, user.offset) {
             (Some((relation, epoch)), Some(offset)) if epoch == user.epoch => Some(relation.saturating_add(offset)),
             _ => None,
         };
-        let credible = |target: &i64| floor.is_none_or(|floor| CREDIBLE_NS.contains(&target.saturating_sub(floor)));
+        let credible = |target: &i64| match floor {
+            Some(floor) => CREDIBLE_NS.contains(&target.saturating_sub(floor)),
+            None => self.base.is_none(),
+        };
         by_report.filter(credible).or(floor)
     }
 

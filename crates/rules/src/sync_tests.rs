@@ -140,6 +140,116 @@ fn reports_that_cannot_be_true_are_not_believed() {
     }
 }
 
+/// A user's sound and picture, placed against the truth; a report of each every 5 s.
+struct Pair {
+    user: UserClock,
+    audio: TrackClock,
+    video: TrackClock,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let (audio, video) = (TrackClock::new(48_000, Pace::Sound), TrackClock::new(90_000, Pace::Picture));
+        Pair { user: UserClock::default(), audio, video }
+    }
+
+    /// One step at `ms`: what the RTP clock of the sound shows by then, what the wall clock shows, and how late all
+    /// arrives. Gives the errors of sound and picture in nanoseconds.
+    fn step(&mut self, ms: i64, sound_ms: i64, wall_ns: i64, late_ms: i64) -> (i64, i64) {
+        let (sound, picture) = (rtp(9, 48_000, sound_ms), rtp(1 << 30, 90_000, ms));
+        let (ntp, arrival) = (Wall(NTP_START + wall_ns), at(ms + late_ms));
+        self.audio.handle_packet(sound, arrival);
+        self.video.handle_packet(picture, arrival.plus(25 * MILLI_NS));
+        if ms % 5000 == 1000 {
+            self.audio.handle_report(&mut self.user, ntp, sound, arrival);
+        }
+        if ms % 5000 == 3000 {
+            self.video.handle_report(&mut self.user, ntp, picture, arrival);
+        }
+        let placed = |place: Mono| place.since(at(ms));
+        (placed(self.audio.place(&self.user, sound)), placed(self.video.place(&self.user, picture)))
+    }
+}
+
+#[test]
+fn drift_of_the_wall_clock_is_followed() {
+    for ppm in [-200, -50, 50, 180] {
+        let mut pair = Pair::new();
+        for i in 0..144_000i64 {
+            let ms = i * 100;
+            // Slow by as many nanoseconds per millisecond.
+            let (audio, video) = pair.step(ms, ms, ms * (MILLI_NS - ppm), 20 + (i * 7919) % 10);
+            let range = 15 * MILLI_NS..35 * MILLI_NS;
+            if ms > 10_000 {
+                assert!(range.contains(&audio), "sound at {audio} ns after {ms} ms, {ppm} ppm");
+                assert!((audio - video).abs() < 6 * MILLI_NS, "{audio} and {video} ns after {ms} ms, {ppm} ppm");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_late_report_moves_nothing() {
+    let mut pair = Pair::new();
+    for i in 0..1000i64 {
+        let ms = i * 100;
+        let late = if (51_000..52_000).contains(&ms) { 1_500 } else { 20 };
+        let (audio, video) = pair.step(ms, ms, ms * MILLI_NS, late);
+        assert!((audio - 20 * MILLI_NS).abs() < DEAD_BAND_NS, "sound at {audio} ns after {ms} ms");
+        assert!(ms < 10_000 || (audio - video).abs() < 6 * MILLI_NS, "{audio} and {video} ns after {ms} ms");
+    }
+}
+
+#[test]
+fn sound_whose_rtp_clock_stood_still_is_back_in_place_after_the_next_report() {
+    for pause in [500, 2_000, 3_900] {
+        // The pause ends at 22 s; the next report of the sound comes at 26 s, in time or late.
+        for report_late in [20, 250] {
+            let mut pair = Pair::new();
+            let (begin, end) = (22_000 - pause, 22_000);
+            for i in 0..3000i64 {
+                let ms = i * 20;
+                if (begin..end).contains(&ms) {
+                    continue;
+                }
+                let sound_ms = if ms < end { ms } else { ms - pause };
+                let late = if ms == 26_000 { report_late } else { 20 };
+                let (audio, video) = pair.step(ms, sound_ms, ms * MILLI_NS, late);
+                if !(end..=26_020).contains(&ms) {
+                    let error = audio - 20 * MILLI_NS;
+                    assert!(error.abs() <= DEAD_BAND_NS, "{error} ns after {ms} ms, pause of {pause} ms");
+                }
+                assert!(ms < 10_000 || (video - 20 * MILLI_NS).abs() < 6 * MILLI_NS, "picture at {video} ns");
+            }
+        }
+    }
+}
+
+#[test]
+fn packets_and_reports_that_come_late_for_a_while_move_nothing() {
+    let mut pair = Pair::new();
+    for i in 0..3000i64 {
+        let ms = i * 20;
+        let late = if (25_500..26_500).contains(&ms) { 1_020 } else { 20 };
+        let (audio, video) = pair.step(ms, ms, ms * MILLI_NS, late);
+        assert!((audio - 20 * MILLI_NS).abs() <= DEAD_BAND_NS, "sound at {audio} ns after {ms} ms");
+        assert!(ms < 10_000 || (video - 20 * MILLI_NS).abs() < 6 * MILLI_NS, "picture at {video} ns after {ms} ms");
+    }
+}
+
+#[test]
+fn a_wall_clock_set_forward_by_less_than_a_second_moves_nothing() {
+    let mut pair = Pair::new();
+    for i in 0..3000i64 {
+        let ms = i * 20;
+        let wall_ms = if ms < 22_000 { ms } else { ms + 700 };
+        let (audio, video) = pair.step(ms, ms, wall_ms * MILLI_NS, 20);
+        assert!((audio - 20 * MILLI_NS).abs() <= DEAD_BAND_NS, "sound at {audio} ns after {ms} ms");
+        // Without a credible report the picture lies where it arrives, 25 ms after the sound.
+        assert!(ms < 10_000 || (15..50).contains(&(video / MILLI_NS)), "picture at {video} ns after {ms} ms");
+    }
+}
+
 proptest! {
     /// Whatever arrives, placing never panics and stays within the limits of the arrival it belongs to.
     #[test]
