@@ -37,6 +37,14 @@ pub struct Grant {
     pub agent: bool,
 }
 
+impl Grant {
+    /// Whether a participant of this kind is there for the others only: it keeps no room open and takes no user's place.
+    pub fn is_dependent(&self, kind: proto::ParticipantKind) -> bool {
+        let serves = matches!(kind, proto::ParticipantKind::Egress | proto::ParticipantKind::Agent);
+        serves || self.hidden || self.recorder || self.agent
+    }
+}
+
 /// A participant that may join.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admission {

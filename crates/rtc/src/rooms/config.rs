@@ -44,6 +44,7 @@ impl VideoCodec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub rooms: usize,
+    /// Dependents (recorders, agents, hidden participants) do not count: they have a fixed bound of their own.
     pub participants_per_room: usize,
     pub tracks_per_participant: usize,
     /// Longest signalling message, in bytes.

@@ -161,8 +161,7 @@ impl Participant {
 
     /// Whether the room must not stay open for this one alone.
     pub fn is_dependent(&self) -> bool {
-        let kind = matches!(self.kind, proto::ParticipantKind::Egress | proto::ParticipantKind::Agent);
-        kind || self.grant.hidden || self.grant.recorder || self.grant.agent
+        self.grant.is_dependent(self.kind)
     }
 
     /// The peer that receives media from the server.

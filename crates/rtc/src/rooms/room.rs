@@ -24,6 +24,8 @@ const PING_TIMEOUT_S: i32 = 15;
 /// SDKs read this as the version of a LiveKit server and of its protocol.
 const COMPATIBLE_VERSION: &str = "1.11.0";
 const COMPATIBLE_PROTOCOL: i32 = 16;
+/// Recorders, agents and hidden participants per room, beside the users: a full room can be recorded all the same.
+const DEPENDENTS_PER_ROOM: usize = 16;
 
 pub struct Room {
     pub name: String,
@@ -74,7 +76,7 @@ impl Room {
         if let Some(old) = same {
             self.dismiss(ctx, old, proto::DisconnectReason::DuplicateIdentity, proto::LeaveAction::Disconnect);
         }
-        if self.people.len() >= ctx.settings.limits.participants_per_room {
+        if self.is_full_for(ctx, &admission) {
             return Err(Refusal::new(503, "the room is full"));
         }
         let was_recording = self.is_recorded();
@@ -97,6 +99,12 @@ impl Room {
             self.on_offer(ctx, id, offer);
         }
         Ok(id)
+    }
+
+    fn is_full_for(&self, ctx: &Context, admission: &Admission) -> bool {
+        let dependent = admission.grant.is_dependent(admission.kind);
+        let bound = if dependent { DEPENDENTS_PER_ROOM } else { ctx.settings.limits.participants_per_room };
+        self.people.values().filter(|p| p.is_dependent() == dependent).count() >= bound
     }
 
     fn send_join(&mut self, ctx: &Context, id: Pid) {

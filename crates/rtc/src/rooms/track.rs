@@ -26,6 +26,8 @@ pub struct Layer {
     pub report: Option<Report>,
     last_packet: Instant,
     last_request: Option<Instant>,
+    /// A key frame was asked for too soon after the last request, and none has started since.
+    wanted: bool,
 }
 
 /// A published track.
@@ -83,15 +85,16 @@ impl Track {
         flowing.or_else(|| self.layers.iter().max_by_key(|layer| layer.last_packet))
     }
 
-    /// Notes that a key frame of the layer in use is wanted; its stream if it may be asked for now.
+    /// Notes that a key frame of the layer in use is wanted; its stream if it may be asked for now. Otherwise
+    /// [`Layer::note_start`] tells when.
     pub fn take_keyframe_request(&mut self, rank: Option<u8>, now: Instant) -> Option<Ssrc> {
         if !self.is_video() {
             return None;
         }
         let rank = rank.or_else(|| self.best_layer(now).map(|layer| layer.rank))?;
         let layer = self.layers.iter_mut().find(|layer| layer.rank == rank)?;
-        let throttled = layer.last_request.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_INTERVAL);
-        if throttled {
+        layer.wanted = layer.is_throttled(now);
+        if layer.wanted {
             return None;
         }
         layer.last_request = Some(now);
@@ -101,11 +104,22 @@ impl Track {
 
 impl Layer {
     fn new(rank: u8, ssrc: Ssrc, now: Instant) -> Self {
-        Self { rank, ssrc, report: None, last_packet: now, last_request: None }
+        Self { rank, ssrc, report: None, last_packet: now, last_request: None, wanted: false }
     }
 
     pub fn note_packet(&mut self, now: Instant) {
         self.last_packet = self.last_packet.max(now);
+    }
+
+    /// Notes whether a packet starts a key frame, which is what requests so far wanted. Returns true when one of them
+    /// came too soon and is due now.
+    pub fn note_start(&mut self, start: bool, now: Instant) -> bool {
+        self.wanted &= !start;
+        self.wanted && !self.is_throttled(now)
+    }
+
+    fn is_throttled(&self, now: Instant) -> bool {
+        self.last_request.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_INTERVAL)
     }
 
     fn flows(&self, now: Instant) -> bool {
@@ -165,5 +179,35 @@ mod tests {
         assert_eq!(track.take_keyframe_request(Some(1), t0 + KEYFRAME_INTERVAL / 2), None);
         assert_eq!(track.take_keyframe_request(Some(0), t0), Some(Ssrc::from(1)));
         assert_eq!(track.take_keyframe_request(Some(1), t0 + KEYFRAME_INTERVAL), Some(Ssrc::from(2)));
+    }
+
+    #[test]
+    fn a_request_that_came_too_soon_is_due_when_the_throttle_allows() {
+        let (mut track, t0, ssrc) = (video(), Instant::now(), Ssrc::from(1));
+        let note =
+            |track: &mut Track, start, now| track.layer_mut(ssrc, None, now).expect("known").note_start(start, now);
+        let _ = track.layer_mut(ssrc, None, t0);
+        assert_eq!(track.take_keyframe_request(None, t0), Some(ssrc));
+        assert!(!note(&mut track, false, t0 + KEYFRAME_INTERVAL), "asked for already");
+        let t1 = t0 + KEYFRAME_INTERVAL;
+        assert_eq!(track.take_keyframe_request(None, t1), Some(ssrc));
+        assert_eq!(track.take_keyframe_request(None, t1 + KEYFRAME_INTERVAL / 5), None);
+        assert!(!note(&mut track, false, t1 + KEYFRAME_INTERVAL / 2), "not yet");
+        let t2 = t1 + KEYFRAME_INTERVAL;
+        assert!(note(&mut track, false, t2));
+        assert_eq!(track.take_keyframe_request(Some(0), t2), Some(ssrc));
+        assert!(!note(&mut track, false, t2 + KEYFRAME_INTERVAL), "once only");
+    }
+
+    #[test]
+    fn a_key_frame_that_starts_satisfies_requests_of_before() {
+        let (mut track, t0, ssrc) = (video(), Instant::now(), Ssrc::from(1));
+        let note =
+            |track: &mut Track, start, now| track.layer_mut(ssrc, None, now).expect("known").note_start(start, now);
+        let _ = track.layer_mut(ssrc, None, t0);
+        assert_eq!(track.take_keyframe_request(None, t0), Some(ssrc));
+        assert_eq!(track.take_keyframe_request(None, t0 + KEYFRAME_INTERVAL / 4), None);
+        assert!(!note(&mut track, true, t0 + KEYFRAME_INTERVAL / 2));
+        assert!(!note(&mut track, false, t0 + KEYFRAME_INTERVAL * 2), "no second one");
     }
 }

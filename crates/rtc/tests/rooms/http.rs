@@ -1,6 +1,6 @@
 //! HTTP answers: statuses, texts and the header without which browsers hide them.
 
-use crate::client::{claims, config, now_unix_s, server};
+use crate::client::{KEY, claims, config, now_unix_s, server};
 use rtc::proto::{self, Message as _};
 use rtc::rooms::{Limits, RoomsConfig, start};
 use rtc::token::Claims;
@@ -108,5 +108,25 @@ async fn rooms_and_participants_are_bounded() {
     let second = join("b", "one").await.expect("the second participant");
     assert_eq!(join("c", "one").await.err(), Some(503), "a third participant");
     drop((first, second));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn recorders_and_users_do_not_take_each_others_places() {
+    let limits = Limits { participants_per_room: 1, ..Limits::default() };
+    let server = start(RoomsConfig { limits, ..config() }).await.expect("starts");
+    let recorder = |n: usize| Claims::recorder(KEY, &format!("EG_{n}"), "one", now_unix_s());
+    let join = |claims: Claims| {
+        let server = &server;
+        async move { crate::client::Client::try_join(server, &claims).await }
+    };
+    let mut inside = vec![join(recorder(0)).await.expect("the recorder before the user")];
+    inside.push(join(claims("a", "one")).await.expect("the only user"));
+    assert_eq!(join(claims("b", "one")).await.err(), Some(503), "a second user");
+    for n in 1..16 {
+        inside.push(join(recorder(n)).await.expect("a recorder in a full room"));
+    }
+    assert_eq!(join(recorder(16)).await.err(), Some(503), "recorders are bounded too");
+    drop(inside);
     server.shutdown().await;
 }

@@ -55,16 +55,16 @@ impl Room {
             start: codec.is_none_or(|codec| starts_keyframe(codec, &packet.payload)),
             captured,
         };
+        let mut keyframe_due = layer.note_start(incoming.start, ctx.now);
         let target = track.best_layer(ctx.now).map_or(rank, |layer| layer.rank);
         let extensions = forwarded_extensions(&packet.header.ext_vals);
         let forwarded = Forwarded { packet: &packet, incoming, extensions, spec, target };
-        let mut waits_for_start = false;
         for subscriber in &track.subscribers {
             let Some(other) = self.people.get_mut(subscriber) else { continue };
-            waits_for_start |= deliver(ctx, other, track_id, &forwarded, replaced);
+            keyframe_due |= deliver(ctx, other, track_id, &forwarded, replaced);
         }
-        if waits_for_start {
-            self.request_keyframe(ctx, track_id, Some(target));
+        if keyframe_due {
+            self.request_keyframe(ctx, track_id, Some(rank));
         }
     }
 
