@@ -37,7 +37,7 @@ pub use error::Error;
 pub use finish::{Filler, FillerError, FinishOptions, finish};
 pub use finished::{Finished, FinishedTrack};
 pub use head::Anchor;
-pub use writer::{Recovered, RecoveredTrack, Sample, TrackId, Writer};
+pub use writer::{Recovered, RecoveredTrack, Sample, Syncer, TrackId, Writer};
 
 /// Bytes before the first fragment while recording. Holds about a hundred sample entries, twice.
 pub const HEAD: u64 = 32 * 1024;

@@ -84,8 +84,6 @@ pub struct AacLane {
     times: VecDeque<i64>,
     primed: bool,
     block: Vec<f32>,
-    /// Packets that could not be decoded.
-    pub undecodable: u64,
 }
 
 impl AacLane {
@@ -99,7 +97,6 @@ impl AacLane {
             times: VecDeque::new(),
             primed: false,
             block: Vec::new(),
-            undecodable: 0,
         })
     }
 
@@ -112,7 +109,6 @@ impl AacLane {
         }
         self.block.clear();
         if self.decoder.decode(sound.packet, &mut self.block).is_err() {
-            self.undecodable += 1;
             self.block.clear();
             self.decoder.conceal(sound.duration as usize, &mut self.block);
         }

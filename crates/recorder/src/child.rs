@@ -13,7 +13,8 @@ use rtc::client::{JoinAs, RoomEvent, RoomServer, Subscriber};
 use crate::clock::Clock;
 use crate::disk::DiskThread;
 use crate::messages::{Command, Report, RoomJob};
-use crate::room::{Action, Room, may_come_back};
+use crate::room::{Action, Room};
+use crate::sync::SyncQueue;
 
 /// Time between two turns of the media thread.
 const TURN: Duration = Duration::from_millis(10);
@@ -58,13 +59,16 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
     let mut subscriber = Subscriber::join(&server, join(), Instant::now())?;
     let mut rejoin_at = None;
     let disk = DiskThread::start(print)?;
-    let mut room = Room::new(clock, job.settings);
+    let syncs = SyncQueue::start(Duration::from_millis(job.settings.sync_ms.into()))?;
+    let mut room = Room::new(clock, job.settings, syncs);
     let mut events = Vec::new();
     loop {
         let now = Instant::now();
-        let next = subscriber.poll(now, &mut events);
+        // When its next timer is due does not matter: none is so pressing that it could not wait for the next turn, and
+        // with many tracks they would make it a turn each millisecond.
+        subscriber.poll(now, &mut events);
         for event in events.drain(..) {
-            if matches!(&event, RoomEvent::Closed { reason } if may_come_back(reason)) {
+            if matches!(&event, RoomEvent::Closed { reason } if room.may_come_back(reason)) {
                 rejoin_at = Some(now + REJOIN);
             }
             room.handle_event(event, clock.mono(now));
@@ -92,8 +96,7 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
             subscriber.leave(Instant::now());
             return Ok(());
         }
-        let wait = next.saturating_duration_since(Instant::now()).min(TURN);
-        std::thread::sleep(wait.max(Duration::from_millis(1)));
+        std::thread::sleep(TURN.saturating_sub(now.elapsed()));
     }
 }
 

@@ -25,7 +25,7 @@ pub enum DiskJob {
 }
 
 /// Name of the lock in a task's folder.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 
 /// The right to write into a task's folder. A recorder whose worker died may still be writing its last fragments when
 /// its successor starts.
@@ -100,13 +100,14 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
         let _lock = lock.or_else(|| FolderLock::take(&dir));
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
         for file in closed {
-            finish(task, file.file, &file.path, file.end, report);
+            let options = FinishOptions { end: file.end, still: file.still };
+            finish(task, file.file, &file.path, &options, report);
         }
         match names::list(&dir) {
             Ok(files) => files
                 .into_iter()
                 .filter(|(name, _)| !done.contains(name))
-                .for_each(|(name, path)| finish(task, name, &path, None, report)),
+                .for_each(|(name, path)| finish(task, name, &path, &FinishOptions::default(), report)),
             Err(error) => tracing::error!(task, %error, "cannot list the task's folder"),
         }
         report(Report::Stopped { task });
@@ -117,9 +118,9 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Finishes one file and reports it; a file that is finished already is reported again, which does no harm.
-fn finish(task: i64, name: FileName, path: &Path, end: Option<Duration>, report: &impl Fn(Report)) {
+fn finish(task: i64, name: FileName, path: &Path, options: &FinishOptions, report: &impl Fn(Report)) {
     loop {
-        match mp4::finish(path, &FinishOptions { end }, &BlackAndSilence) {
+        match mp4::finish(path, options, &BlackAndSilence) {
             Ok(finished) => return report(Report::FileFinished { task, file: facts(name, &finished) }),
             // Killed before the first media was in it.
             Err(mp4::Error::Empty) => {
@@ -139,11 +140,7 @@ fn finish(task: i64, name: FileName, path: &Path, end: Option<Duration>, report:
 /// [`Error::Spool`](crate::Error::Spool) when the disk refused and it may be tried again; any other means that the file
 /// is damaged.
 pub fn describe(name: FileName, path: &Path) -> crate::Result<FinishedFile> {
-    match mp4::finish(path, &FinishOptions::default(), &BlackAndSilence) {
-        Ok(finished) => Ok(facts(name, &finished)),
-        Err(mp4::Error::Io(error)) => Err(error.into()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(facts(name, &mp4::finish(path, &FinishOptions::default(), &BlackAndSilence)?))
 }
 
 fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {

@@ -2,8 +2,8 @@
 //!
 //! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
-//! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`disk`] completes
-//! files away from the media thread; [`child`] is all of that as a process that takes commands and gives reports.
+//! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`sync`] and
+//! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes commands and gives reports.
 //!
 //! Not here: storage, the store, HTTP. A recorder knows a room and a folder.
 
@@ -15,20 +15,21 @@ pub mod messages;
 mod names;
 mod pcm;
 mod room;
+mod sync;
 mod take;
 mod track;
 mod unit;
 mod video;
 
 pub use child::run;
-pub use disk::{describe, remove_folder};
+pub use disk::{LOCK as FOLDER_LOCK, describe, remove_folder};
 pub use names::path as spool_file;
 
 /// Why something could not be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("recording file: {0}")]
-    File(#[from] media::mp4::Error),
+    File(media::mp4::Error),
     #[error("spool: {0}")]
     Spool(#[from] std::io::Error),
     #[error("codec: {0}")]
@@ -37,6 +38,16 @@ pub enum Error {
     Unsupported(String),
     #[error("bug: {0}")]
     Internal(&'static str),
+}
+
+impl From<media::mp4::Error> for Error {
+    /// What the disk refused is no fault of the file.
+    fn from(error: media::mp4::Error) -> Error {
+        match error {
+            media::mp4::Error::Io(error) => Error::Spool(error),
+            other => Error::File(other),
+        }
+    }
 }
 
 /// `Result` of this crate.

@@ -88,8 +88,8 @@ pub enum Report {
     Interrupted { reason: String },
     /// The room server refuses the recorder: nothing will come.
     Refused { reason: String },
-    /// The task records from now on.
-    Started { task: i64 },
+    /// The task is taken up, and records from now on if the recorder is in the room already; else from `joined` on.
+    Started { task: i64, in_room: bool },
     /// None of the task's streams was published for as long as the task allows.
     Idle { task: i64 },
     /// A file of a task was begun, or taken up again after a restart.

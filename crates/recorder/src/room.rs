@@ -3,22 +3,27 @@
 //! [`Room`] is driven by [`crate::child`]: events of the subscriber and commands in, reports out, `handle_time` every few
 //! milliseconds.
 
+mod task;
+mod tracks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rtc::client::{CloseReason, Participant, RoomEvent, Track, TrackKind, TrackSource};
-use rules::select::{StreamId, StreamKind};
+use rtc::client::{CloseReason, Participant, RoomEvent};
+use rules::select::StreamId;
 use rules::sync::UserClock;
 use rules::time::{MILLI_NS, Mono};
 
 use crate::clock::Clock;
-use crate::disk::{DiskJob, FolderLock};
+use crate::disk::DiskJob;
 use crate::messages::{Report, Settings, TaskJob};
-use crate::names;
-use crate::take::{Take, TakeEvent, TakePlan};
+use crate::sync::SyncQueue;
+use crate::take::TakeEvent;
 use crate::track::TrackReceiver;
 use crate::unit::Unit;
+use task::{Task, Told};
+use tracks::{Published, Tracks};
 
 /// How long a stop waits for packets that were sent again, when some are missing.
 const STOP_PATIENCE_NS: i64 = 500 * MILLI_NS;
@@ -32,52 +37,43 @@ pub enum Action {
     Disk(DiskJob),
 }
 
-/// A track that is published, as far as recording it matters.
-#[derive(Debug, Clone, PartialEq)]
-struct Published {
-    stream: StreamId,
-    kind: TrackKind,
-    muted: bool,
-}
-
-struct Task {
-    job: TaskJob,
-    lock: Option<FolderLock>,
-    takes: BTreeMap<StreamId, Take>,
-    /// Stop was asked for at this time.
-    stopping: Option<Mono>,
-    /// None of its streams is published, since this time.
-    idle_since: Option<Mono>,
-    /// Streams about which a note was given already.
-    noted: BTreeSet<(StreamId, String)>,
-}
-
 /// See the module's head.
 pub struct Room {
     clock: Clock,
     settings: Settings,
+    syncs: SyncQueue,
     users: BTreeMap<String, UserClock>,
-    published: BTreeMap<Arc<str>, Published>,
+    tracks: Tracks,
     receivers: BTreeMap<Arc<str>, TrackReceiver>,
     tasks: BTreeMap<i64, Task>,
-    /// The connection is lost: that no picture comes does not mean that the picture stands still.
-    interrupted: bool,
+    connection: Connection,
     /// What [`Room::wanted`] tells may have changed.
     selection_changed: bool,
     actions: Vec<Action>,
     units: Vec<Unit>,
 }
 
+/// The connection to the room.
+#[derive(Debug, Clone, PartialEq)]
+enum Connection {
+    /// Never yet.
+    Joining,
+    Up,
+    /// Since this time, for this reason. That no picture comes does not mean that the picture stands still.
+    Lost(Mono, String),
+}
+
 impl Room {
-    pub fn new(clock: Clock, settings: Settings) -> Room {
+    pub fn new(clock: Clock, settings: Settings, syncs: SyncQueue) -> Room {
         Room {
             clock,
             settings,
+            syncs,
             users: BTreeMap::new(),
-            published: BTreeMap::new(),
+            tracks: Tracks::default(),
             receivers: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            interrupted: false,
+            connection: Connection::Joining,
             selection_changed: false,
             actions: Vec::new(),
             units: Vec::new(),
@@ -96,31 +92,21 @@ impl Room {
 
     /// The tracks to be subscribed to.
     pub fn wanted(&self) -> BTreeSet<String> {
-        let wanted = |published: &Published| {
-            self.tasks.values().any(|task| {
-                (published.kind == TrackKind::Audio || !task.job.audio_only)
-                    && task.takes.contains_key(&published.stream)
-            })
-        };
-        self.published.iter().filter(|(_, published)| wanted(published)).map(|(sid, _)| sid.to_string()).collect()
+        let wanted = |published: &Published| self.tasks.values().any(|task| task.wants(published));
+        self.tracks.recorded().filter(|(_, published)| wanted(published)).map(|(sid, _)| sid.to_string()).collect()
     }
 
     pub fn start(&mut self, job: TaskJob) {
-        let task = job.task;
-        if self.tasks.contains_key(&task) {
+        let id = job.task;
+        if self.tasks.contains_key(&id) {
             return;
         }
         self.selection_changed = true;
-        let lock = FolderLock::take(&job.dir);
-        self.tasks.insert(
-            task,
-            Task { job, lock, takes: BTreeMap::new(), stopping: None, idle_since: None, noted: BTreeSet::new() },
-        );
-        let published: Vec<Published> = self.published.values().cloned().collect();
-        for published in &published {
-            self.offer(task, published);
+        self.tasks.insert(id, Task::new(job));
+        for published in self.tracks.all().cloned().collect::<Vec<_>>() {
+            self.offer(id, &published);
         }
-        self.report(Report::Started { task });
+        self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
     }
 
     pub fn stop(&mut self, task: i64, now: Mono) {
@@ -138,35 +124,23 @@ impl Room {
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
     pub fn flush(&mut self) {
         self.end_all_tracks();
-        for task in self.tasks.values_mut() {
-            for (stream, take) in std::mem::take(&mut task.takes) {
-                if let Err(error) = take.suspend(&self.clock) {
-                    tracing::error!(?stream, %error, "cannot write the rest");
-                }
-            }
-        }
+        self.tasks.values_mut().for_each(|task| task.suspend(&self.clock));
     }
 
     pub fn handle_event(&mut self, event: RoomEvent, now: Mono) {
         match event {
-            RoomEvent::Connected { rejoined } => {
-                self.interrupted = false;
-                self.report(Report::Joined { rejoined });
-            }
+            RoomEvent::Connected { rejoined } => self.connected(rejoined, now),
             // Media may go on meanwhile. If it does not, its tracks end when they are subscribed to anew.
-            RoomEvent::Interrupted { reason } => {
-                self.interrupted = true;
-                self.report(Report::Interrupted { reason });
-            }
+            RoomEvent::Interrupted { reason } => self.interrupted(reason, now),
             RoomEvent::Closed { reason } => {
                 self.end_all_tracks();
-                self.published.clear();
+                self.tracks.clear();
                 self.selection_changed = true;
                 let text = format!("{reason:?}");
-                self.report(match may_come_back(&reason) {
-                    true => Report::Interrupted { reason: text },
-                    false => Report::Refused { reason: text },
-                });
+                match self.may_come_back(&reason) {
+                    true => self.interrupted(text, now),
+                    false => self.report(Report::Refused { reason: text }),
+                }
             }
             RoomEvent::Participant(participant) => self.update(&participant, now),
             RoomEvent::ParticipantLeft { identity } => {
@@ -190,6 +164,38 @@ impl Room {
         }
     }
 
+    /// Whether a recorder that was put out of the room may join it again. A room that was closed is made anew by whoever
+    /// joins, and the tasks that wait for somebody to publish are still to be served. A refusal is final only before
+    /// the first join: later it is a server or a proxy on its way up again.
+    pub fn may_come_back(&self, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::Refused { .. } => self.connection != Connection::Joining,
+            CloseReason::Left => false,
+            _ => true,
+        }
+    }
+
+    fn connected(&mut self, rejoined: bool, now: Mono) {
+        if let Connection::Lost(since, reason) = std::mem::replace(&mut self.connection, Connection::Up) {
+            let gone_ms = now.since(since) / MILLI_NS;
+            let at = self.clock.wall(since).millis();
+            let text = format!("the connection to the room was lost at {at} (ms) for {gone_ms} ms: {reason}");
+            for id in self.task_ids() {
+                let streams: Vec<StreamId> =
+                    self.tasks.get(&id).map_or(Vec::new(), |task| task.streams().cloned().collect());
+                streams.iter().for_each(|stream| self.note(id, stream, &text));
+            }
+        }
+        self.report(Report::Joined { rejoined });
+    }
+
+    fn interrupted(&mut self, reason: String, now: Mono) {
+        if self.connection == Connection::Up {
+            self.connection = Connection::Lost(now, reason.clone());
+        }
+        self.report(Report::Interrupted { reason });
+    }
+
     /// Does what is due; call it every few milliseconds.
     pub fn handle_time(&mut self, now: Mono) {
         let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
@@ -201,50 +207,45 @@ impl Room {
             self.deliver(&sid, now);
             self.ask_for_key_frame(&sid, now);
         }
-        let ids: Vec<i64> = self.tasks.keys().copied().collect();
-        for id in ids {
+        for id in self.task_ids() {
             self.drive_takes(id, now);
-            self.check_idle(id, now);
+            if self.tasks.get_mut(&id).is_some_and(|task| task.ends_idle(&self.tracks, now)) {
+                // The worker answers with a stop.
+                self.report(Report::Idle { task: id });
+            }
             self.finish_stop(id, now);
         }
     }
 
-    fn drive_takes(&mut self, id: i64, now: Mono) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        let mut results = Vec::new();
-        for (stream, take) in &mut task.takes {
-            let settled = !self.interrupted
-                && task.stopping.is_none()
-                && !self.receivers.values().any(|r| r.stream() == stream && r.is_video() && r.has_gap());
-            match take.handle_time(&self.clock, now, settled) {
-                Ok(None) => {}
-                told => results.push((stream.clone(), told)),
-            }
-        }
-        for (stream, result) in results {
-            self.took(id, &stream, result);
-        }
+    fn task_ids(&self) -> Vec<i64> {
+        self.tasks.keys().copied().collect()
     }
 
-    fn check_idle(&mut self, id: i64, now: Mono) {
-        let Some(task) = self.tasks.get_mut(&id).filter(|task| task.stopping.is_none()) else { return };
-        if self.published.values().any(|published| task.takes.contains_key(&published.stream)) {
-            task.idle_since = None;
-        } else if now.since(*task.idle_since.get_or_insert(now)) >= task.job.max_idle_ms * MILLI_NS {
-            // Told once; the worker answers with a stop.
-            task.stopping = Some(now);
-            self.report(Report::Idle { task: id });
+    fn drive_takes(&mut self, id: i64, now: Mono) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let unsettled: Vec<&StreamId> =
+            self.receivers.values().filter(|r| r.is_video() && r.has_gap()).map(TrackReceiver::stream).collect();
+        let up = self.connection == Connection::Up;
+        let told = task.handle_time(&self.clock, now, |stream| up && !unsettled.contains(&stream));
+        for (stream, told) in told {
+            self.took(id, &stream, told);
         }
     }
 
     /// Closes the takes of a task whose stop was asked for, as soon as nothing received before it is missing.
     fn finish_stop(&mut self, id: i64, now: Mono) {
-        let Some(since) = self.tasks.get(&id).and_then(|task| task.stopping) else { return };
-        let complete = |r: &TrackReceiver| !r.has_gap();
-        if now.since(since) < STOP_PATIENCE_NS && !self.receivers.values().all(complete) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let Some(since) = task.stopping else { return };
+        let own = |receiver: &TrackReceiver| task.records(receiver.stream());
+        let missing = self.receivers.values().any(|receiver| own(receiver) && receiver.has_gap());
+        if missing && now.since(since) < STOP_PATIENCE_NS {
             return;
         }
-        let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
+        // What other tasks record, too, may still wait for them.
+        let others =
+            |stream: &StreamId| self.tasks.values().any(|other| other.stopping.is_none() && other.records(stream));
+        let mine = self.receivers.iter().filter(|(_, receiver)| own(receiver) && !others(receiver.stream()));
+        let sids: Vec<Arc<str>> = mine.map(|(sid, _)| sid.clone()).collect();
         for sid in sids {
             if let Some(receiver) = self.receivers.get_mut(&sid) {
                 let user = user_clock(&mut self.users, receiver.stream());
@@ -252,18 +253,20 @@ impl Room {
             }
             self.deliver(&sid, now);
         }
-        let Some(task) = self.tasks.remove(&id) else { return };
+        let Some(mut task) = self.tasks.remove(&id) else { return };
         self.selection_changed = true;
-        let (dir, lock) = (task.job.dir, task.lock);
-        let mut closed = Vec::new();
-        for (stream, take) in task.takes {
-            let present = self.published.values().any(|published| published.stream == stream);
-            match take.close(present, &self.clock, since) {
-                Ok(file) => closed.extend(file),
-                Err(error) => self.report(Report::Note { task: id, stream, text: format!("closing: {error}") }),
-            }
+        if self.connection != Connection::Up {
+            // What was not received is black, and no picture that stands still.
+            let streams: Vec<StreamId> = task.streams().cloned().collect();
+            streams.iter().filter_map(|stream| task.take(stream)?.video_ended().err()).for_each(|error| {
+                tracing::error!(%error, "cannot end the picture");
+            });
         }
-        self.actions.push(Action::Disk(DiskJob::Finish { task: id, dir, closed, lock }));
+        let (job, failed) = task.close(&self.tracks, &self.clock, since);
+        for (stream, error) in failed {
+            self.report(Report::Note { task: id, stream, text: format!("closing: {error}") });
+        }
+        self.actions.push(Action::Disk(job));
     }
 
     /// Everybody's tracks end, because the connection does; what comes after it begins anew.
@@ -280,112 +283,58 @@ impl Room {
         receiver.finish(user, &mut self.units);
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
         self.deliver_to(&stream, self.clock.now());
-        let mut results = Vec::new();
-        for (id, task) in &mut self.tasks {
-            if let Some(take) = task.takes.get_mut(&stream) {
-                let ended = if video { take.video_ended() } else { take.audio_ended() };
-                results.push((*id, ended.map(|()| None)));
-            }
-        }
-        for (id, result) in results {
-            self.took(id, &stream, result);
+        for id in self.task_ids() {
+            let Some(take) = self.tasks.get_mut(&id).and_then(|task| task.take(&stream)) else { continue };
+            let ended = if video { take.video_ended() } else { take.audio_ended() };
+            self.took(id, &stream, ended.map(|()| None));
         }
     }
 
     fn update(&mut self, participant: &Participant, now: Mono) {
-        let user = &participant.identity;
-        let gone: Vec<Arc<str>> = self
-            .published
-            .iter()
-            .filter(|(sid, published)| {
-                published.stream.user == *user && !participant.tracks.iter().any(|track| *track.sid == ***sid)
-            })
-            .map(|(sid, _)| sid.clone())
-            .collect();
         self.selection_changed = true;
-        for sid in gone {
-            self.published.remove(&sid);
+        let changes = self.tracks.update(participant);
+        for sid in changes.gone {
             self.end_track(&sid);
         }
-        for track in &participant.tracks {
-            self.update_track(user, track, now);
-        }
-    }
-
-    fn update_track(&mut self, user: &str, track: &Track, now: Mono) {
-        let kind = match track.source {
-            TrackSource::ScreenShare | TrackSource::ScreenShareAudio => StreamKind::Screen,
-            _ => StreamKind::Camera,
-        };
-        let stream = StreamId { user: user.to_owned(), kind };
-        let fault = if track.encrypted {
-            Some("is end-to-end encrypted")
-        } else if !names::is_nameable(user) {
-            Some("has an identity too long for a file name")
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            self.note_all(&stream, &format!("track {} {fault} and is not recorded", track.sid));
-            return;
-        }
-        let sid: Arc<str> = track.sid.as_str().into();
-        let published = Published { stream: stream.clone(), kind: track.kind, muted: track.muted };
-        let before = self.published.insert(sid, published.clone());
-        if before.as_ref() == Some(&published) {
-            return;
-        }
-        let ids: Vec<i64> = self.tasks.keys().copied().collect();
-        for id in ids {
-            self.offer(id, &published);
-        }
-        if track.kind == TrackKind::Video {
-            for task in self.tasks.values_mut() {
-                if let Some(take) = task.takes.get_mut(&stream) {
-                    take.set_video_muted(track.muted, now);
+        for published in changes.changed {
+            for id in self.task_ids() {
+                self.offer(id, &published);
+                let take = self.tasks.get_mut(&id).and_then(|task| task.take(&published.stream));
+                if let Some(take) = take.filter(|_| published.is_video() && published.fault.is_none()) {
+                    take.set_video_muted(published.muted, now);
                 }
             }
         }
     }
 
-    /// Gives a task a take for a stream that it wants and has none of.
     fn offer(&mut self, id: i64, published: &Published) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
-        let stream = &published.stream;
-        if task.takes.contains_key(stream) || !task.job.select.wants(stream, task.takes.len()) {
-            return;
+        if let Some(text) = task.offer(published, self.settings, &self.syncs) {
+            self.note(id, &published.stream, &text);
         }
-        let plan = TakePlan {
-            stream: stream.clone(),
-            dir: task.job.dir.clone(),
-            audio: task.job.audio,
-            settings: self.settings,
-        };
-        task.takes.insert(stream.clone(), Take::new(plan));
     }
 
     fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {
         self.end_track(&sid);
-        let Some(published) = self.published.get(&sid) else { return };
+        let Some(published) = self.tracks.recorded_track(&sid) else { return };
         match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
             Some(receiver) => _ = self.receivers.insert(sid, receiver),
             None => {
+                let what = if published.is_video() { "picture" } else { "sound" };
                 let stream = published.stream.clone();
-                let what = if published.kind == TrackKind::Video { "picture" } else { "sound" };
-                self.note_all(&stream, &format!("the {what} is {mime}, which cannot be recorded into MP4 yet"));
+                let text = format!("the {what} is {mime}, which cannot be recorded into MP4 yet");
+                self.task_ids().into_iter().for_each(|id| self.note(id, &stream, &text));
+                self.tracks.set_note(&sid, text);
             }
         }
     }
 
     fn ask_for_key_frame(&mut self, sid: &Arc<str>, now: Mono) {
         let Some(receiver) = self.receivers.get(sid).filter(|receiver| receiver.is_video()) else { return };
-        if self.published.get(sid).is_some_and(|published| published.muted) {
+        if self.tracks.recorded_track(sid).is_some_and(|published| published.muted) {
             return;
         }
-        let waiting = self
-            .tasks
-            .values()
-            .any(|task| task.takes.get(receiver.stream()).is_some_and(Take::waits_for_key) && task.stopping.is_none());
+        let waiting = self.tasks.values().any(|task| task.needs_key_frame(receiver.stream()));
         if waiting || receiver.key_frame_is_due(now) {
             self.actions.push(Action::KeyFrame(sid.clone()));
         }
@@ -404,62 +353,40 @@ impl Room {
 
     fn deliver_to(&mut self, stream: &StreamId, now: Mono) {
         let units = std::mem::take(&mut self.units);
-        let mut results = Vec::new();
-        for (id, task) in &mut self.tasks {
-            let Some(take) = task.takes.get_mut(stream) else { continue };
+        for id in self.task_ids() {
             for unit in &units {
-                let late = task.stopping.is_some_and(|since| unit.arrival() > since);
-                let unwanted = task.job.audio_only && matches!(unit, Unit::Picture(_));
-                if !late && !unwanted {
-                    match take.push(unit.clone(), &self.clock, now) {
-                        Ok(None) => {}
-                        told => results.push((*id, told)),
-                    }
+                let Some(task) = self.tasks.get_mut(&id) else { break };
+                match task.push(stream, unit, &self.clock, now) {
+                    Ok(None) => {}
+                    told => self.took(id, stream, told),
                 }
             }
         }
         self.units = units;
         self.units.clear();
-        for (id, result) in results {
-            self.took(id, stream, result);
-        }
     }
 
     /// Reports what became of a call to a take.
-    fn took(&mut self, task: i64, stream: &StreamId, result: crate::Result<Option<TakeEvent>>) {
-        match result {
+    fn took(&mut self, task: i64, stream: &StreamId, told: Told) {
+        match told {
             Ok(None) => {}
             Ok(Some(TakeEvent::Opened { file, started, resumed })) => {
                 self.report(Report::FileOpened { task, file, started_ms: started.millis(), resumed });
             }
-            Err(error) => self.note(task, stream, error.to_string()),
-        }
-    }
-
-    fn note_all(&mut self, stream: &StreamId, text: &str) {
-        let ids: Vec<i64> = self.tasks.keys().copied().collect();
-        for id in ids {
-            self.note(id, stream, text.to_owned());
+            Err(error) => self.note(task, stream, &error.to_string()),
         }
     }
 
     /// Notes a fault once per task, stream and text.
-    fn note(&mut self, id: i64, stream: &StreamId, text: String) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        if task.noted.len() < 1_000 && task.noted.insert((stream.clone(), text.clone())) {
-            self.report(Report::Note { task: id, stream: stream.clone(), text });
+    fn note(&mut self, id: i64, stream: &StreamId, text: &str) {
+        if self.tasks.get_mut(&id).is_some_and(|task| task.note(stream, text)) {
+            self.report(Report::Note { task: id, stream: stream.clone(), text: text.to_owned() });
         }
     }
 
     fn report(&mut self, report: Report) {
         self.actions.push(Action::Report(report));
     }
-}
-
-/// Whether a recorder that was put out of the room may join it again. A room that was closed is made anew by whoever
-/// joins, and the tasks that wait for somebody to publish are still to be served.
-pub fn may_come_back(reason: &CloseReason) -> bool {
-    !matches!(reason, CloseReason::Refused { .. } | CloseReason::Left)
 }
 
 /// The clock of the stream's user, made at the first use.

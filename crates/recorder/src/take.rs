@@ -11,6 +11,7 @@ use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks};
 use crate::audio::{AudioLane, Sound};
 use crate::clock::Clock;
 use crate::messages::{AudioPlan, FileName, Settings};
+use crate::sync::{SyncQueue, Synced};
 use crate::unit::{Picture, SoundPacket, Unit};
 use crate::video::{self, RATE, VideoLane};
 use crate::{Error, Result, names};
@@ -28,6 +29,7 @@ pub struct TakePlan {
     pub dir: PathBuf,
     pub audio: AudioPlan,
     pub settings: Settings,
+    pub syncs: SyncQueue,
 }
 
 /// See the module's head. `push` units in the order they come, `handle_time` a few times a second, `close` at the end.
@@ -63,6 +65,8 @@ pub struct Closed {
     pub path: PathBuf,
     /// The tracks are filled up to this media time.
     pub end: Option<Duration>,
+    /// The picture stands still: it stays up to the end, instead of black.
+    pub still: bool,
 }
 
 impl Take {
@@ -96,16 +100,19 @@ impl Take {
                 if matches!(&unit, Unit::Picture(picture) if !picture.key || picture.after_loss) {
                     return Ok(None);
                 }
-                if let Some(file) = OpenFile::resume(&self.plan, self.sequence, clock)? {
-                    return self.begin(file, vec![unit], true).map(Some);
+                match OpenFile::resume(&self.plan, self.sequence, clock)? {
+                    Resumed::File(file) => self.begin(*file, vec![unit], true).map(Some),
+                    Resumed::Begin(sequence) => {
+                        self.sequence = sequence;
+                        self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
+                        Ok(None)
+                    }
                 }
-                self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
-                Ok(None)
             }
         }
     }
 
-    /// Does what is due: begins the file, writes and syncs fragments, lets the picture go.
+    /// Does what is due: begins the file, writes fragments, lets the picture go.
     /// `settled`: no picture that arrived waits for an earlier one.
     pub fn handle_time(&mut self, clock: &Clock, now: Mono, settled: bool) -> Result<Option<TakeEvent>> {
         if matches!(&self.state, State::Held { until, .. } if *until <= now) {
@@ -148,9 +155,10 @@ impl Take {
         let end = present.then(|| now.since(file.epoch).max(0));
         let away = self.away_at.is_some();
         file.finish(end.filter(|_| !away))?;
+        let still = !away && file.video.as_ref().is_some_and(VideoLane::stands_still);
         let end = end.map(|ns| Duration::from_nanos(ns as u64));
         let name = FileName { stream: self.plan.stream.clone(), sequence: self.sequence };
-        Ok(Some(Closed { path: names::path(&self.plan.dir, &name), file: name, end }))
+        Ok(Some(Closed { path: names::path(&self.plan.dir, &name), file: name, end, still }))
     }
 
     /// Writes everything received and leaves the file open-ended.
@@ -185,6 +193,13 @@ impl Take {
     }
 }
 
+/// What is there to go on with.
+enum Resumed {
+    File(Box<OpenFile>),
+    /// Nothing: a file with this number is to be begun.
+    Begin(u32),
+}
+
 /// A file that is being written.
 struct OpenFile {
     writer: Writer,
@@ -194,7 +209,8 @@ struct OpenFile {
     audio: Option<AudioLane>,
     audio_track: Option<TrackId>,
     flushed_at: Mono,
-    synced_at: Mono,
+    /// Synced for as long as it is there.
+    _synced: Synced,
 }
 
 impl OpenFile {
@@ -203,19 +219,19 @@ impl OpenFile {
         let anchor = Anchor { epoch_ns: clock.wall(epoch).0, note };
         let name = FileName { stream: plan.stream.clone(), sequence };
         let writer = Writer::create(&names::path(&plan.dir, &name), anchor)?;
-        Ok(OpenFile::over(writer, sequence, epoch))
+        OpenFile::over(writer, sequence, epoch, &plan.syncs)
     }
 
-    /// The unfinished file of before a restart, or nothing; a finished one makes the take go on with the next.
-    fn resume(plan: &TakePlan, sequence: u32, clock: &Clock) -> Result<Option<OpenFile>> {
+    /// The unfinished file of before a restart if there is one. A finished one makes the take go on with the next.
+    fn resume(plan: &TakePlan, sequence: u32, clock: &Clock) -> Result<Resumed> {
         let path = names::path(&plan.dir, &FileName { stream: plan.stream.clone(), sequence });
-        if !path.exists() {
-            return Ok(None);
+        if !path.try_exists()? {
+            return Ok(Resumed::Begin(sequence));
         }
         match Writer::recover(&path) {
             Ok((writer, recovered)) => {
                 let epoch = clock.at_wall(Wall(recovered.anchor.epoch_ns));
-                let mut file = OpenFile::over(writer, sequence, epoch);
+                let mut file = OpenFile::over(writer, sequence, epoch, &plan.syncs)?;
                 for track in recovered.tracks {
                     match track.entries.first().map(mp4::SampleEntry::kind) {
                         Some(mp4::Kind::Video) => file.video = Some(VideoLane::new(track.id, track.end as i64)),
@@ -223,20 +239,27 @@ impl OpenFile {
                         None => {}
                     }
                 }
-                Ok(Some(file))
+                Ok(Resumed::File(Box::new(file)))
             }
             Err(mp4::Error::Empty) => {
                 std::fs::remove_file(&path)?;
-                Ok(None)
+                Ok(Resumed::Begin(sequence))
             }
-            Err(mp4::Error::Finished) => OpenFile::resume(plan, sequence + 1, clock),
-            Err(other) => Err(other.into()),
+            Err(error @ mp4::Error::Io(_)) => Err(error.into()),
+            Err(error) => {
+                if !matches!(error, mp4::Error::Finished) {
+                    // It stays as it is, and is reported at the end of the task.
+                    tracing::error!(?path, %error, "cannot go on in this file; the next one is begun");
+                }
+                OpenFile::resume(plan, sequence + 1, clock)
+            }
         }
     }
 
-    fn over(writer: Writer, sequence: u32, epoch: Mono) -> OpenFile {
-        let (flushed_at, synced_at) = (Mono::default(), Mono::default());
-        OpenFile { writer, sequence, epoch, video: None, audio: None, audio_track: None, flushed_at, synced_at }
+    fn over(writer: Writer, sequence: u32, epoch: Mono, syncs: &SyncQueue) -> Result<OpenFile> {
+        let _synced = syncs.add(writer.syncer()?);
+        let flushed_at = Mono::default();
+        Ok(OpenFile { writer, sequence, epoch, video: None, audio: None, audio_track: None, flushed_at, _synced })
     }
 
     fn push(&mut self, unit: &Unit, plan: AudioPlan) -> Result<()> {
@@ -289,10 +312,6 @@ impl OpenFile {
         if now.since(self.flushed_at) >= i64::from(settings.fragment_ms) * MILLI_NS {
             self.flushed_at = now;
             self.writer.flush()?;
-        }
-        if now.since(self.synced_at) >= i64::from(settings.sync_ms) * MILLI_NS {
-            self.synced_at = now;
-            self.writer.sync()?;
         }
         Ok(())
     }

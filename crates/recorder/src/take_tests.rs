@@ -65,6 +65,7 @@ impl User {
             dir: self.dir.path().to_owned(),
             audio,
             settings: Settings::default(),
+            syncs: SyncQueue::start(Duration::from_secs(2)).expect("a thread"),
         })
     }
 
@@ -93,7 +94,7 @@ impl User {
     fn finish(mut self, present: bool, now: i64) -> Finished {
         let take = self.take.take().expect("a take");
         let closed = take.close(present, &self.clock, ms(now)).expect("closed").expect("a file");
-        let options = mp4::FinishOptions { end: closed.end };
+        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
         let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
         check(&closed.path).expect("a file without faults");
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
@@ -209,4 +210,31 @@ fn a_restarted_recorder_goes_on_in_the_same_file() {
             assert!((1_000 - FRAME_MS..=1_000 + lost).contains(&black), "{audio:?}: {black}");
         }
     }
+}
+
+#[test]
+fn a_picture_that_stands_still_stays_to_the_stop() {
+    let mut user = User::new(AAC);
+    user.send(0, 2_000, true, true);
+    user.send(2_000, 12_000, false, true);
+    let (picture, black) = lengths(&user.finish(true, 12_000), true);
+    assert!(near(picture, 12_000, FRAME_OF_SOUND) && black == 0, "{picture} {black}");
+}
+
+#[test]
+fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
+    let mut user = User::new(AAC);
+    let name = |sequence| FileName { stream: StreamId { user: "u".into(), kind: StreamKind::Camera }, sequence };
+    let damaged = names::path(user.dir.path(), &name(0));
+    std::fs::write(&damaged, vec![7; 100_000]).expect("written");
+    user.take = Some(user.new_take(AAC));
+    for sequence in 1..3 {
+        user.send(0, 2_000, true, true);
+        let closed = user.take.take().expect("a take").close(true, &user.clock, ms(2_000));
+        let closed = closed.expect("closed").expect("a file");
+        assert_eq!(closed.file, name(sequence));
+        mp4::finish(&closed.path, &mp4::FinishOptions::default(), &crate::disk::BlackAndSilence).expect("finished");
+        user.take = Some(user.new_take(AAC));
+    }
+    assert_eq!(std::fs::read(&damaged).expect("there"), vec![7; 100_000]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::mp4::{Sample, SampleEntry, TrackId, Writer};
+use media::mp4::{self, Sample, SampleEntry, TrackId, Writer};
 use media::packet::VideoConfig;
 
 use crate::Result;
@@ -33,8 +33,6 @@ pub struct VideoLane {
     waits_for_key: bool,
     /// The picture went on as a still picture up to `end`: what follows joins up with it.
     still: bool,
-    /// Frames not written because a key frame was needed first.
-    pub skipped: u64,
 }
 
 #[derive(Debug)]
@@ -57,8 +55,12 @@ impl VideoLane {
             nominal: FIRST_GUESS,
             waits_for_key: true,
             still: false,
-            skipped: 0,
         }
+    }
+
+    /// Whether the last picture, written already, stands still.
+    pub fn stands_still(&self) -> bool {
+        self.still
     }
 
     /// Whether nothing can be written until a key frame comes.
@@ -72,11 +74,10 @@ impl VideoLane {
             self.waits_for_key = true;
         }
         if self.waits_for_key && !frame.key {
-            self.skipped += 1;
             return Ok(());
         }
-        self.waits_for_key = false;
         let entry = self.entry(frame, writer)?;
+        self.waits_for_key = false;
         let at = at.max(self.held.as_ref().map_or(self.end, |held| held.at + 1));
         if let Some(held) = &self.held {
             self.nominal = (at - held.at).clamp(1, LONGEST_NOMINAL);
@@ -133,7 +134,12 @@ impl VideoLane {
             self.entries.push(used.clone());
             return Ok(used.1);
         }
-        let entry = writer.add_entry(self.track, sample_entry(config)?)?;
+        let entry = match writer.add_entry(self.track, sample_entry(config)?) {
+            Ok(entry) => entry,
+            // A window that was resized a hundred times. Key frames have their parameter sets with them.
+            Err(mp4::Error::HeadFull) => return Ok(self.entries.last().map_or(0, |(_, entry)| *entry)),
+            Err(error) => return Err(error.into()),
+        };
         self.entries.push((config.clone(), entry));
         Ok(entry)
     }

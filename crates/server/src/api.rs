@@ -32,7 +32,8 @@ pub use apps::{AccessKey, App, Apps, KeyConflict};
 use rate::RateLimits;
 pub use recording::{FilePlace, FileView, Recording, Started, StreamView, TaskStatus, TaskView, no_such_task};
 
-/// How many requests are in hand at a time; each may hold a body of [`body::MAX_BYTES`].
+/// How many requests are worked on at a time. Until its body is there, a request counts for [`body::MAX_BYTES_IN_ALL`]
+/// only.
 const MAX_IN_HAND: usize = 128;
 
 /// The time as it enters: wall clock for signatures, steady clock for rates.
@@ -49,6 +50,7 @@ struct Api<R> {
     recording: R,
     rates: Mutex<RateLimits>,
     slots: Semaphore,
+    body_memory: Semaphore,
     clock: Clock,
 }
 
@@ -63,8 +65,8 @@ pub fn router<R: Recording>(apps: Apps, recording: R) -> Router {
 }
 
 fn router_with_clock<R: Recording>(apps: Apps, recording: R, clock: Clock) -> Router {
-    let slots = Semaphore::new(MAX_IN_HAND);
-    let api = Arc::new(Api { apps, recording, rates: Mutex::default(), slots, clock });
+    let (slots, body_memory) = (Semaphore::new(MAX_IN_HAND), Semaphore::new(body::MAX_BYTES_IN_ALL));
+    let api = Arc::new(Api { apps, recording, rates: Mutex::default(), slots, body_memory, clock });
     Router::new().route("/", any(handle)).fallback(handle).with_state(api)
 }
 
@@ -99,15 +101,15 @@ async fn handle<R: Recording>(State(api): State<Arc<Api<R>>>, request: Request) 
     let (parts, body) = request.into_parts();
     let query = sign::decode_query(parts.uri.query().unwrap_or_default());
     let mut envelope = Envelope::new(now.unix_s, rand::random(), &query);
-    let outcome = match api.slots.try_acquire() {
-        Ok(_slot) => match body::read(body).await {
-            Ok(body) => serve(&api, now, &parts, &query, &body, &mut envelope).await,
-            Err(error) => Err(error),
+    let outcome = match body::read(body, &api.body_memory).await {
+        Ok(body) => match api.slots.try_acquire() {
+            Ok(_slot) => serve(&api, now, &parts, &query, &body.bytes, &mut envelope).await,
+            Err(_) => {
+                let message = format!("{MAX_IN_HAND} requests are in hand already; try again");
+                Err(ApiError::new(ErrorKind::ReachRateLimit, message))
+            }
         },
-        Err(_) => {
-            let message = format!("{MAX_IN_HAND} requests are in hand already; try again");
-            Err(ApiError::new(ErrorKind::ReachRateLimit, message))
-        }
+        Err(error) => Err(error),
     };
     envelope.answer(outcome)
 }
@@ -236,7 +238,11 @@ async fn carry_out<R: Recording>(
         Call::Get(get) => {
             api.apps.permit(access_key, &get.key.app_id)?;
             let task = api.recording.task(get.key).await?;
-            Ok(json!({ "RecordTask": task }))
+            let mut result = json!({ "RecordTask": task });
+            if !task.notes.is_empty() {
+                result["Tapedeck"] = json!({ "Notes": task.notes });
+            }
+            Ok(result)
         }
     }
 }

@@ -38,8 +38,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         store.close().await;
         findings
     })?;
-    for fault in &findings.faults {
-        println!("{fault}");
+    for line in findings.faults.iter().chain(&findings.notes) {
+        println!("{line}");
     }
     eprintln!("{} files in the database, {} faults", findings.rows, findings.faults.len());
     Ok(if findings.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -60,6 +60,8 @@ pub struct Findings {
     pub rows: usize,
     /// One line each.
     pub faults: Vec<String>,
+    /// Remarks about the tasks whose files were looked at; no faults.
+    pub notes: Vec<String>,
 }
 
 impl Findings {
@@ -72,7 +74,7 @@ impl Place {
     /// Compares all rows with all files.
     pub async fn compare(&self, store: &impl Store) -> anyhow::Result<Findings> {
         let mut findings = Findings::default();
-        let (mut in_spool, mut in_library) = (BTreeSet::new(), BTreeSet::new());
+        let (mut in_spool, mut in_library, mut tasks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut after = FileRow(0);
         loop {
             let page = store.files_after(after, PAGE).await?;
@@ -80,6 +82,7 @@ impl Place {
             after = last.id;
             for row in &page {
                 findings.rows += 1;
+                tasks.insert(row.task);
                 self.compare_row(store, row, &mut findings).await?;
                 in_spool.insert(self.spool.join(&row.spool_path));
                 in_library.extend(row.library_path.as_ref().map(|path| self.library.join(path)));
@@ -92,6 +95,10 @@ impl Place {
         }
         for path in walk(&self.library)?.difference(&in_library) {
             findings.fault(7, path, "a file that no row knows");
+        }
+        for task in tasks {
+            let task = store.task(task).await?;
+            findings.notes.extend(task.notes.iter().map(|note| format!("note: {}: {note}", task.key)));
         }
         Ok(findings)
     }

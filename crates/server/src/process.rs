@@ -11,13 +11,17 @@ use nix::sys::signal::{SigSet, Signal};
 /// The recorder's process. Its log has the filter of the variable of `server.log`. It ends with its parent, after it
 /// has written what it received: the end of standard input tells it.
 pub fn run_recorder() -> anyhow::Result<ExitCode> {
-    // A terminal sends Ctrl-C to children as well; the worker says what it means for them. Threads inherit this.
-    let mut ignored = SigSet::empty();
-    ignored.add(Signal::SIGINT);
-    ignored.thread_block().context("cannot block SIGINT")?;
+    leave_signals_to_the_parent()?;
     crate::startup::start_log(&std::env::var("TAPEDECK_SERVER_LOG").unwrap_or_else(|_| "info".to_owned()))?;
     recorder::run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A terminal sends Ctrl-C to children as well, systemd its SIGTERM; the worker says what that means for them. Threads
+/// that are made later inherit this.
+fn leave_signals_to_the_parent() -> anyhow::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    signals.thread_block().context("cannot block SIGINT and SIGTERM")
 }
 
 /// The right to use a data folder, held until dropped or the process ends.
@@ -43,6 +47,17 @@ impl DataLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recorder_leaves_both_signals_to_its_parent() {
+        // On a thread of its own, because the mask stays.
+        let blocked = std::thread::spawn(|| {
+            leave_signals_to_the_parent().unwrap();
+            SigSet::thread_get_mask().unwrap()
+        });
+        let blocked = blocked.join().unwrap();
+        assert!(blocked.contains(Signal::SIGINT) && blocked.contains(Signal::SIGTERM));
+    }
 
     #[test]
     fn a_data_folder_has_one_user() {

@@ -6,6 +6,9 @@ use tokio::sync::watch;
 /// Exit status after the second signal, as shells give it for SIGINT.
 const LEFT: i32 = 130;
 
+/// Signals this soon after the first are the same wish.
+const TOGETHER: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Says whether the process has been asked to end. Clones see the same.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
@@ -38,6 +41,9 @@ impl Shutdown {
             let name = next().await;
             tracing::info!("{name}: finishing what is running; once more to leave at once");
             trigger.fire();
+            // Terminals, `timeout` and supervisors signal the process and its group: one wish, two signals.
+            let together = tokio::time::Instant::now() + TOGETHER;
+            while tokio::time::timeout_at(together, next()).await.is_ok() {}
             let name = next().await;
             tracing::warn!("{name}: leaving at once");
             std::process::exit(LEFT);

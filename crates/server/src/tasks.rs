@@ -36,7 +36,13 @@ impl Recording for Tasks {
             created_ms: now_ms(),
         };
         match self.store.start_task(&new).await.map_err(internal)? {
-            Start::AlreadyRunning(_) => Ok(Started::AlreadyRunning),
+            Start::AlreadyRunning(task) => {
+                // The start before may have broken off before the worker heard of it.
+                if task.state == TaskState::Requested {
+                    self.worker.start(&task).await.map_err(internal)?;
+                }
+                Ok(Started::AlreadyRunning)
+            }
             Start::Started(task) => {
                 tracing::info!(task = task.id.0, key = %task.key, "task started");
                 self.worker.start(&task).await.map_err(internal)?;
@@ -56,10 +62,11 @@ impl Recording for Tasks {
     async fn stop(&self, key: TaskKey) -> Result<(), ApiError> {
         match self.store.stop_task(&key, "StopByAPI", now_ms()).await.map_err(internal)? {
             Stop::NotRunning => Err(no_such_task(&key)),
-            Stop::AlreadyStopping(_) => Ok(()),
-            Stop::Stopping(task) => {
+            Stop::Stopping(task) | Stop::AlreadyStopping(task) => {
                 tracing::info!(task = task.id.0, key = %task.key, "task stopped");
-                self.worker.stop(&task).await.map_err(internal)
+                // Told again when it was stopping already: the stop before may have broken off here.
+                self.worker.stop(&task).await;
+                Ok(())
             }
         }
     }
@@ -88,6 +95,7 @@ fn view(task: &Task, files: &[File]) -> TaskView {
     };
     let ended = task.state.is_ended();
     let request: Option<StartRecord> = serde_json::from_value(task.request.clone()).ok();
+    let error = task.error.iter().filter(|error| !task.notes.contains(error));
     TaskView {
         start_time_ms: task.started_ms.unwrap_or(task.created_ms),
         end_time_ms: if ended { task.ended_ms.unwrap_or(0) } else { 0 },
@@ -98,6 +106,7 @@ fn view(task: &Task, files: &[File]) -> TaskView {
             .filter(|file| file.state == FileState::Finished)
             .filter_map(|file| file_view(file, request.as_ref()))
             .collect(),
+        notes: task.notes.iter().chain(error).cloned().collect(),
     }
 }
 

@@ -8,19 +8,25 @@ pub mod child;
 pub mod library;
 mod reports;
 mod room;
+mod settle;
 
-use std::collections::{BTreeMap, HashMap};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use recorder::messages::{AudioPlan, Settings, TaskJob};
 use rtc::client::RoomServer;
 use rules::request::{AudioOutput, CaptureMedia, StartRecord};
-use store::{Store, Task, TaskRow};
+use store::{Store, Task, TaskRow, TaskStep};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
+use crate::clock::now_ms;
 use room::RoomCommand;
+use settle::Ending;
 
 /// Commands that may wait for a room.
 const ROOM_COMMANDS: usize = 256;
@@ -54,6 +60,8 @@ struct Inner {
     config: WorkerConfig,
     store: Arc<dyn Store>,
     rooms: Mutex<Rooms>,
+    /// Tasks whose files are on their way into the library.
+    settling: Mutex<BTreeSet<i64>>,
 }
 
 #[derive(Default)]
@@ -79,13 +87,11 @@ pub enum WorkerError {
     Request(String),
     #[error("spool: {0}")]
     Spool(#[from] std::io::Error),
-    #[error("the server is shutting down")]
-    ShuttingDown,
 }
 
 impl Worker {
     pub fn new(config: WorkerConfig, store: Arc<dyn Store>) -> Worker {
-        Worker { inner: Arc::new(Inner { config, store, rooms: Mutex::default() }) }
+        Worker { inner: Arc::new(Inner { config, store, rooms: Mutex::default(), settling: Mutex::default() }) }
     }
 
     /// Goes on with every task that had not ended when the last worker did.
@@ -93,27 +99,39 @@ impl Worker {
         let unfinished = self.inner.store.list_unfinished().await?;
         let count = unfinished.len();
         for store::Unfinished { task, .. } in unfinished {
-            let result = if task.state.is_running() { self.start(&task).await } else { self.stop(&task).await };
-            match result {
-                Err(WorkerError::ShuttingDown) | Ok(()) => {}
-                Err(error) => self.inner.fail(task.id, &error.to_string()).await,
+            if task.state.is_running() {
+                // One that cannot be taken up any more has failed, which is told where it is found out.
+                _ = self.start(&task).await;
+            } else {
+                self.stop(&task).await;
             }
         }
         Ok(count)
     }
 
-    /// Has the task recorded. Its row is in the store already.
+    /// Has the task recorded; repeated for one that is being recorded, it does nothing. Its row is in the store already.
+    /// After an error the task has failed and may be started anew.
     pub async fn start(&self, task: &Task) -> Result<(), WorkerError> {
+        let result = self.try_start(task).await;
+        if let Err(error) = &result {
+            self.inner.give_up(task.id, &error.to_string()).await;
+        }
+        result
+    }
+
+    async fn try_start(&self, task: &Task) -> Result<(), WorkerError> {
         let job = self.inner.job(task)?;
         std::fs::create_dir_all(&job.dir)?;
         self.send(task, RoomCommand::Start(job)).await
     }
 
-    /// Has the task's recording ended and its files completed.
-    pub async fn stop(&self, task: &Task) -> Result<(), WorkerError> {
-        let job = self.inner.job(task)?;
-        std::fs::create_dir_all(&job.dir)?;
-        self.send(task, RoomCommand::Stop { task: task.id.0, dir: job.dir }).await
+    /// Has the task's recording ended and its files completed. May be repeated.
+    pub async fn stop(&self, task: &Task) {
+        let command = RoomCommand::Stop { task: task.id.0, dir: self.inner.task_dir(task.id) };
+        if let Err(error) = self.send(task, command).await {
+            tracing::warn!(task = task.id.0, %error, "its files are completed without a recorder");
+            settle::begin(&self.inner, task.id, Ending { unattended: true, ..Ending::default() });
+        }
     }
 
     /// Has every recorder write out what it has and go. Tasks stay as they are, for the next start.
@@ -127,6 +145,7 @@ impl Worker {
         while running.join_next().await.is_some() {}
     }
 
+    /// While the worker shuts down nothing is sent: the next one finds the task in the store.
     async fn send(&self, task: &Task, command: RoomCommand) -> Result<(), WorkerError> {
         let server = self.inner.config.room_servers.get(&task.room_server);
         let server = server.ok_or_else(|| WorkerError::UnknownRoomServer(task.room_server.clone()))?;
@@ -134,8 +153,7 @@ impl Worker {
         let mut command = command;
         loop {
             match self.try_send(&key, server, command) {
-                Ok(()) => return Ok(()),
-                Err(Unsent::ShuttingDown) => return Err(WorkerError::ShuttingDown),
+                Ok(()) | Err(Unsent::ShuttingDown) => return Ok(()),
                 Err(Unsent::Busy(unsent)) => command = unsent,
             }
             tokio::time::sleep(BUSY).await;
@@ -179,6 +197,10 @@ impl Inner {
         self.rooms.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn settling(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.settling.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// What a recorder is told of a task.
     fn job(&self, task: &Task) -> Result<TaskJob, WorkerError> {
         let request: StartRecord =
@@ -204,12 +226,13 @@ impl Inner {
         self.config.spool.join(task.0.to_string())
     }
 
-    async fn fail(&self, task: TaskRow, why: &str) {
+    /// Fails a task that cannot be recorded. What it has in the spool still goes into the library.
+    async fn give_up(self: &Arc<Self>, task: TaskRow, why: &str) {
         tracing::error!(task = task.0, why, "the task failed");
-        let (reason, error) = (reports::FAILED.to_owned(), why.to_owned());
-        let step = store::TaskStep::Failed { reason, error, ended_ms: crate::clock::now_ms() };
-        if let Err(error) = self.store.advance_task(task, &step).await {
-            tracing::error!(task = task.0, %error, "cannot be marked as failed");
-        }
+        let stopped = (reports::FAILED.to_owned(), now_ms());
+        let step = TaskStep::Stopping { reason: stopped.0.clone(), ended_ms: stopped.1 };
+        reports::log(task.0, self.store.note_task(task, why).await);
+        reports::log(task.0, self.store.advance_task(task, &step).await);
+        settle::begin(self, task, Ending { stopped: Some(stopped), unattended: true, ..Ending::default() });
     }
 }

@@ -115,7 +115,10 @@ fn development_mode_serves_synthetic_users_and_ends_in_good_order() {
         .unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
 
-    kill(Pid::from_raw(server.process.id().cast_signed()), Signal::SIGTERM).unwrap();
+    // As `timeout` does it: to the process and to its group. That is one wish and no "at once".
+    for _ in 0..2 {
+        kill(Pid::from_raw(server.process.id().cast_signed()), Signal::SIGTERM).unwrap();
+    }
     assert!(server.process.wait().unwrap().success());
 }
 

@@ -20,6 +20,10 @@ pub(super) trait Disk: Send {
     fn truncate(&mut self, len: u64) -> io::Result<()>;
     /// Returns when everything written is on the medium.
     fn sync(&mut self) -> io::Result<()>;
+    /// Another handle of the file, where there is one.
+    fn handle(&self) -> io::Result<Option<File>> {
+        Ok(None)
+    }
     /// Moves the whole content up by `count` bytes, zeros before it. `false`: the file system cannot.
     fn insert_front(&mut self, count: u64) -> io::Result<bool>;
     /// Puts a file of `head` and the present content from `from` to `to` in this one's place, at once.
@@ -76,6 +80,10 @@ impl Disk for FileDisk {
 
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn handle(&self) -> io::Result<Option<File>> {
+        self.file.try_clone().map(Some)
     }
 
     fn insert_front(&mut self, count: u64) -> io::Result<bool> {

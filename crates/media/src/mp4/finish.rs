@@ -38,6 +38,8 @@ pub type FillerError = Box<dyn std::error::Error + Send + Sync>;
 pub struct FinishOptions {
     /// Media time up to which filler lengthens all tracks; without effect when media goes on for longer.
     pub end: Option<Duration>,
+    /// The last picture stood still: it is shown up to the end, instead of black.
+    pub still: bool,
 }
 
 /// Finishes the file at `path`; of a file that is finished, only tells what it is. May be repeated after any failure.

@@ -62,7 +62,7 @@ fn lay_out_all(tracks: Vec<Track>, media: Vec<Media>, options: &FinishOptions) -
     let ends = recorded.iter().map(|(track, media)| presented_units(track.first(), media.end));
     let end = ends.max().ok_or(Error::Empty)?.max(wanted);
     let laid = recorded.into_iter().map(|(track, media)| {
-        let pieces = lay_out(track.first(), &media, end);
+        let pieces = lay_out(track.first(), &media, end, options.still);
         Laid { track, media, pieces, filler: None }
     });
     Ok(laid.collect())

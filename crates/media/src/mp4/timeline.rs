@@ -74,18 +74,16 @@ pub(super) fn units(time: std::time::Duration) -> u128 {
 }
 
 /// Lays out a track from its beginning to `end` (common units, as heard or seen). A hole shorter than one filler sample
-/// lengthens the sample before it instead. Sound ends with a whole frame, the nearest to `end`.
-pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128) -> Vec<Piece> {
+/// lengthens the sample before it instead, and so does any behind a picture that stood still (`still`: the last one
+/// did). Sound ends with a whole frame, the nearest to `end`.
+pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128, still: bool) -> Vec<Piece> {
     let step = entry.filler_duration();
     let mut pieces = Vec::with_capacity(media.runs.len());
     let mut cursor = 0;
     for (run, of) in media.runs.iter().enumerate() {
         let hole = of.dts - cursor;
-        let still = media.samples(of).first().is_some_and(|sample| sample.after_still);
-        match pieces.last_mut() {
-            Some(Piece::Media { stretch, .. }) if still && hole <= LONGEST_STILL => *stretch += hole as u32,
-            _ => fill(&mut pieces, hole, step),
-        }
+        let after_still = media.samples(of).first().is_some_and(|sample| sample.after_still);
+        fill(&mut pieces, hole, step, after_still);
         pieces.push(Piece::Media { run, stretch: 0 });
         cursor = of.end;
     }
@@ -93,16 +91,17 @@ pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128) -> Vec<Piec
     let tail = u64::try_from(end).unwrap_or(u64::MAX).saturating_sub(cursor);
     let step = u64::from(step);
     match entry.kind() {
-        Kind::Video => fill(&mut pieces, tail, step as u32),
-        Kind::Audio => fill(&mut pieces, (tail + step / 2) / step * step, step as u32),
+        Kind::Video => fill(&mut pieces, tail, step as u32, still),
+        Kind::Audio => fill(&mut pieces, (tail + step / 2) / step * step, step as u32, false),
     }
     pieces
 }
 
-fn fill(pieces: &mut Vec<Piece>, hole: u64, step: u32) {
+fn fill(pieces: &mut Vec<Piece>, hole: u64, step: u32, after_still: bool) {
+    let longest = if after_still { LONGEST_STILL } else { u64::from(step) - 1 };
     match pieces.last_mut() {
         _ if hole == 0 => {}
-        Some(Piece::Media { stretch, .. }) if hole < step.into() => *stretch += hole as u32,
+        Some(Piece::Media { stretch, .. }) if hole <= longest => *stretch += hole as u32,
         _ => {
             let count = u32::try_from(hole / u64::from(step)).expect("times are bounded to days");
             pieces.push(Piece::Fill { count: count.max(1), ticks: hole });

@@ -1,6 +1,6 @@
 //! The growing file: samples are buffered, written a fragment at a time, and found again after a kill.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, io, path::Path, time::Duration};
 
 use bytes::Bytes;
 
@@ -57,6 +57,17 @@ pub struct Writer {
 struct Pending {
     samples: Vec<Sample>,
     end: u64,
+}
+
+/// See [`Writer::syncer`].
+#[derive(Debug)]
+pub struct Syncer(Option<File>);
+
+impl Syncer {
+    /// Returns when everything written so far is on the medium.
+    pub fn sync(&self) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), File::sync_data)
+    }
 }
 
 /// What [`Writer::recover`] found.
@@ -230,6 +241,11 @@ impl Writer {
         self.disk.sync()?;
         self.unsynced_head = false;
         Ok(())
+    }
+
+    /// Does what [`Writer::sync`] does from another thread, so that whoever writes never waits for the medium.
+    pub fn syncer(&self) -> Result<Syncer> {
+        Ok(Syncer(self.disk.handle()?))
     }
 
     /// Bytes of the file that are written, the head included.

@@ -55,6 +55,9 @@ pub struct TaskView {
     /// Finished files.
     #[serde(rename = "RecordFileList")]
     pub files: Vec<FileView>,
+    /// Remarks for people, our extension beside `RecordTask`.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// `Status`.

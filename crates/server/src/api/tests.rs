@@ -65,6 +65,7 @@ impl Recording for Memory {
                 video_width: 640,
                 video_height: 360,
             }],
+            notes: if *running { Vec::new() } else { vec!["alice C: a remark".to_owned()] },
         })
     }
 }
@@ -272,9 +273,11 @@ async fn a_task_is_started_seen_and_stopped() {
             }],
         } })
     );
+    assert!(seen.result().get("Tapedeck").is_none(), "there are no notes");
     let stopped = server.call("StopRecord").body(&key_body()).send().await;
     assert_eq!((stopped.status, stopped.result()), (200, &json!("ok")));
     let seen = server.get("task").send().await;
+    assert_eq!(seen.result()["Tapedeck"], json!({ "Notes": ["alice C: a remark"] }));
     assert_eq!(seen.document["Result"]["RecordTask"]["Status"], 3);
     assert_eq!(seen.document["Result"]["RecordTask"]["StopReason"], "StopByAPI");
 }
@@ -444,6 +447,29 @@ async fn a_huge_body_gets_an_answer_and_the_server_goes_on() {
     }
     let largest = server.start().with(|c| c.body.resize(body::MAX_BYTES, b' ')).send().await;
     assert_eq!(largest.status, 200);
+}
+
+#[tokio::test]
+async fn clients_that_trickle_their_bodies_keep_nobody_out() {
+    let server = Server::run().await;
+    let mut slow = Vec::new();
+    for _ in 0..2 * MAX_IN_HAND {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+        slow.push(stream);
+    }
+    assert_eq!(server.start().send().await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_share_a_memory_and_give_it_back() {
+    let memory = Semaphore::new(10);
+    let read = |size| body::read(axum::body::Body::from(vec![b' '; size]), &memory);
+    let first = read(8).await.expect("it fits");
+    assert_eq!(read(3).await.err().expect("too much").kind, ErrorKind::ReachRateLimit);
+    assert!(read(2).await.is_ok());
+    drop(first);
+    assert_eq!(memory.available_permits(), 10);
 }
 
 #[tokio::test]

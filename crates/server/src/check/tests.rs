@@ -108,8 +108,10 @@ async fn what_belongs_together_is_found_right() {
     bench.row("b").await;
     fs::write(bench.place.spool.join("1/b.mp4"), "growing").unwrap();
     fs::write(bench.place.spool.join("1/notes.json"), "{}").unwrap();
+    bench.store.note_task(bench.task.id, "b C: a remark").await.unwrap();
     let findings = bench.place.compare(&bench.store).await.unwrap();
-    assert_eq!(findings, Findings { rows: 2, faults: Vec::new() });
+    let notes = vec!["note: app/room/task: b C: a remark".to_owned()];
+    assert_eq!(findings, Findings { rows: 2, faults: Vec::new(), notes });
 }
 
 #[tokio::test]

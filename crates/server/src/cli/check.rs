@@ -7,8 +7,9 @@ use super::options::ConfigArgs;
 /// What to compare.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints one line per fault and ends with status 1 if there is any. Changes nothing. What a running server is working on
-at the moment may show as a fault.
+Prints one line per fault and ends with status 1 if there is any. Remarks about tasks with files follow as lines that
+begin with \"note:\" and are no faults. Changes nothing. What a running server is working on at the moment may show as a
+fault.
 
 Examples:
   tapedeck check

@@ -34,11 +34,11 @@ fn is_named_for(name: &str, vid: &Vid) -> bool {
 
 /// A file that was moved into the library by a worker that died before it could say so.
 pub fn find_moved(library: &Path, key: &TaskKey, vid: &Vid) -> io::Result<Option<PathBuf>> {
-    let folder = library.join(key.app_id.as_str());
-    if !folder.exists() {
-        return Ok(None);
-    }
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(library.join(key.app_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(|name| is_named_for(name, vid)) {
             return Ok(Some(entry.path()));

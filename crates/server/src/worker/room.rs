@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use recorder::messages::{Command, Report, RoomJob, TaskJob};
 use rtc::client::RoomServer;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::child::Recorder;
-use super::reports::{self, Consequence};
+use super::reports::{self, Consequence, Endings};
 use super::{Inner, RoomKey};
 
 /// A recorder that lives this long is not what made the one before it die.
@@ -27,6 +28,15 @@ pub enum RoomCommand {
     Stop { task: i64, dir: PathBuf },
 }
 
+impl RoomCommand {
+    fn task(&self) -> i64 {
+        match self {
+            RoomCommand::Start(job) => job.task,
+            RoomCommand::Stop { task, .. } => *task,
+        }
+    }
+}
+
 /// What a task of this room waits for.
 #[derive(Debug, Clone, PartialEq)]
 enum Duty {
@@ -34,21 +44,25 @@ enum Duty {
     Finish(PathBuf),
 }
 
-struct Supervisor {
+pub struct Supervisor {
     inner: Arc<Inner>,
     key: RoomKey,
     server: RoomServer,
     duties: BTreeMap<i64, Duty>,
+    endings: Endings,
 }
 
 /// Runs until no task is left, or until the worker shuts down and drops the other end of `commands`.
 pub async fn run(inner: Arc<Inner>, key: RoomKey, server: RoomServer, mut commands: mpsc::Receiver<RoomCommand>) {
-    let mut room = Supervisor { inner, key, server, duties: BTreeMap::new() };
+    let mut room = Supervisor::new(inner, key, server);
     let mut failures = 0u32;
     loop {
         if room.duties.is_empty() {
             match commands.try_recv() {
-                Ok(command) => room.note(command),
+                Ok(command) => {
+                    room.accept(command);
+                    continue;
+                }
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
                 Err(mpsc::error::TryRecvError::Empty) => {
                     // Only while the lock is held can nobody be about to send.
@@ -83,11 +97,26 @@ enum End {
 }
 
 impl Supervisor {
-    fn note(&mut self, command: RoomCommand) {
-        match command {
-            RoomCommand::Start(job) => _ = self.duties.insert(job.task, Duty::Record(job)),
-            RoomCommand::Stop { task, dir } => _ = self.duties.insert(task, Duty::Finish(dir)),
+    pub fn new(inner: Arc<Inner>, key: RoomKey, server: RoomServer) -> Supervisor {
+        Supervisor { inner, key, server, duties: BTreeMap::new(), endings: Endings::new() }
+    }
+
+    /// Makes a command a duty, and tells what to say to a recorder that is there: nothing, when the same was asked for
+    /// before, or when the task is past it.
+    pub fn accept(&mut self, command: RoomCommand) -> Option<Command> {
+        let task = command.task();
+        if self.inner.settling().contains(&task) {
+            return None;
         }
+        let (duty, message) = match (command, self.duties.get(&task)) {
+            // Also a start that a stop has overtaken.
+            (RoomCommand::Start(_), Some(_)) | (RoomCommand::Stop { .. }, Some(Duty::Finish(_))) => return None,
+            (RoomCommand::Start(job), None) => (Duty::Record(job.clone()), Command::Start(job)),
+            (RoomCommand::Stop { task, dir }, Some(Duty::Record(_))) => (Duty::Finish(dir), Command::Stop { task }),
+            (RoomCommand::Stop { task, dir }, None) => (Duty::Finish(dir.clone()), Command::Finish { task, dir }),
+        };
+        self.duties.insert(task, duty);
+        Some(message)
     }
 
     /// One recorder process from its start to its end.
@@ -111,10 +140,10 @@ impl Supervisor {
                 },
                 command = commands.recv() => match command {
                     Some(command) => {
-                        // An error shows as the end of the reports.
-                        let message = self.message_for(&command);
-                        self.note(command);
-                        _ = recorder.send(&message).await;
+                        if let Some(message) = self.accept(command) {
+                            // An error shows as the end of the reports.
+                            _ = recorder.send(&message).await;
+                        }
                     }
                     None => {
                         recorder.end().await;
@@ -136,7 +165,7 @@ impl Supervisor {
             api_key: self.server.api_key.clone(),
             api_secret: self.server.api_secret.clone(),
             room: self.key.room.clone(),
-            identity: format!("tapedeck-{}", config.instance),
+            identity: identity(&config.instance, &self.key.server),
             settings: config.settings,
         });
         recorder.send(&open).await?;
@@ -150,18 +179,10 @@ impl Supervisor {
         Ok(recorder)
     }
 
-    fn message_for(&self, command: &RoomCommand) -> Command {
-        match command {
-            RoomCommand::Start(job) => Command::Start(job.clone()),
-            RoomCommand::Stop { task, .. } if self.duties.contains_key(task) => Command::Stop { task: *task },
-            RoomCommand::Stop { task, dir } => Command::Finish { task: *task, dir: dir.clone() },
-        }
-    }
-
     async fn heard(&mut self, recorder: &mut Recorder, report: Report) {
         let recording: Vec<i64> =
             self.duties.iter().filter(|(_, duty)| matches!(duty, Duty::Record(_))).map(|(task, _)| *task).collect();
-        match reports::handle(&self.inner, &self.key.room, &recording, report).await {
+        match reports::handle(&self.inner, &self.key.room, &recording, &mut self.endings, report).await {
             Consequence::None => {}
             Consequence::Ended(task) => _ = self.duties.remove(&task),
             Consequence::Stop(tasks) => {
@@ -173,5 +194,23 @@ impl Supervisor {
                 }
             }
         }
+    }
+}
+
+/// The recorder's name in a room. Two room servers of the configuration may be one in truth, where recorders of one name
+/// would displace each other.
+fn identity(instance: &str, server: &str) -> String {
+    let digest = Sha256::digest(server.as_bytes());
+    format!("tapedeck-{instance}-{}", hex::encode(&digest[..4]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::identity;
+
+    #[test]
+    fn each_room_server_has_an_identity_of_its_own_which_stays() {
+        assert_eq!(identity("0badcafe", "a"), "tapedeck-0badcafe-ca978112");
+        assert_ne!(identity("0badcafe", "a"), identity("0badcafe", "b"));
     }
 }

@@ -35,7 +35,7 @@ fn picture_at(dts: u64, entry: u32) -> Sample {
 }
 
 fn finish(disk: &mut Mortal, end: Option<u64>) -> Finished {
-    let options = FinishOptions { end: end.map(Duration::from_millis) };
+    let options = FinishOptions { end: end.map(Duration::from_millis), still: false };
     let finished = finish_on(disk, &options, &TestFiller).expect("alive");
     check_on(disk).expect("a file without faults");
     finished

@@ -1,0 +1,210 @@
+//! Tasks that the worker ends by itself, without a recorder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::mp4::{Anchor, Sample, SampleEntry, Writer};
+use recorder::messages::FileName;
+use rules::ids::TaskKey;
+use rules::request::Version;
+use rules::select::{StreamId, StreamKind};
+use serde_json::json;
+use store::{FileState, NewTask, Sqlite, Start, TaskState};
+
+use super::room::Supervisor;
+use super::*;
+
+const SERVER: &str = "gone";
+
+struct Bench {
+    worker: Worker,
+    store: Arc<dyn Store>,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    /// A worker that knows no room server any more.
+    async fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.path().join("t.db")).await.unwrap());
+        let config = WorkerConfig {
+            spool: dir.path().join("spool"),
+            library: dir.path().join("library"),
+            room_servers: BTreeMap::new(),
+            settings: Settings::default(),
+            program: "/nonexistent".into(),
+            log: "off".into(),
+            instance: "test".into(),
+        };
+        Bench { worker: Worker::new(config, store.clone()), store, dir }
+    }
+
+    async fn start(&self) -> Start {
+        let body = json!({
+            "AppId": "app", "RoomId": "room", "TaskId": "task", "RecordMode": 1,
+            "StorageConfig": { "Type": 1, "VodConfig": { "AccountId": "21", "Space": "media" } },
+        });
+        let request = StartRecord::parse(Version::V2023_11_01, &body).unwrap();
+        let key: TaskKey = request.key.clone();
+        let new = NewTask {
+            key,
+            api_version: "2023-11-01".into(),
+            business_id: None,
+            request: request.into(),
+            room_server: SERVER.into(),
+            created_ms: now_ms(),
+        };
+        self.store.start_task(&new).await.unwrap()
+    }
+
+    async fn task(&self) -> Task {
+        let Start::Started(task) = self.start().await else { panic!("it is the first") };
+        task
+    }
+
+    /// What a recorder that was killed leaves: a row, and a file that is not finished.
+    async fn recorded(&self, task: &Task, user: &str) {
+        let name = FileName { stream: StreamId { user: user.into(), kind: StreamKind::Camera }, sequence: 0 };
+        std::fs::create_dir_all(self.worker.inner.task_dir(task.id)).unwrap();
+        let row = settle::add_file(&self.worker.inner, task.id, &name, 0).await.unwrap();
+        record(&self.worker.inner.config.spool.join(row.spool_path));
+    }
+
+    async fn ended(&self, task: &Task) -> Task {
+        let ended = async {
+            loop {
+                let task = self.store.task(task.id).await.unwrap();
+                if task.state.is_ended() && !self.worker.inner.settling().contains(&task.id.0) {
+                    return task;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the task ends")
+    }
+}
+
+/// Half a second of Opus.
+fn record(path: &Path) {
+    let mut writer = Writer::create(path, Anchor::default()).unwrap();
+    let track = writer.add_track(SampleEntry::opus(1, 0)).unwrap();
+    for packet in 0..25 {
+        let data = Bytes::from(vec![0xf8, 0xff, 0xfe, packet as u8]);
+        let sample = Sample { entry: 0, dts: packet * 960, duration: 960, key: true, after_still: false, data };
+        writer.push(track, sample).unwrap();
+    }
+    writer.flush().unwrap();
+}
+
+#[tokio::test]
+async fn a_task_whose_room_server_is_gone_fails_with_its_files_in_the_library() {
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    bench.recorded(&task, "alice").await;
+    assert_eq!(bench.worker.resume().await.unwrap(), 1);
+    let task = bench.ended(&task).await;
+    assert_eq!((task.state, task.stop_reason.as_deref()), (TaskState::Failed, Some(reports::FAILED)));
+    assert!(task.error.unwrap().contains("\"gone\" is not configured"));
+    let files = bench.store.files_of(task.id).await.unwrap();
+    assert_eq!(files.iter().map(|file| file.state).collect::<Vec<_>>(), [FileState::Finished]);
+    let path = bench.dir.path().join("library").join(files[0].library_path.as_ref().unwrap());
+    media::mp4::check(&path).unwrap();
+    assert!(!bench.worker.inner.task_dir(task.id).exists());
+}
+
+#[tokio::test]
+async fn a_task_that_was_stopping_is_done_without_its_room_server() {
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    bench.recorded(&task, "alice").await;
+    bench.store.stop_task(&task.key, "StopByAPI", 1).await.unwrap();
+    bench.worker.resume().await.unwrap();
+    let task = bench.ended(&task).await;
+    assert_eq!((task.state, task.stop_reason.as_deref()), (TaskState::Done, Some("StopByAPI")));
+    assert_eq!(bench.store.files_of(task.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_no_task_running() {
+    let bench = Bench::new().await;
+    std::fs::write(bench.dir.path().join("spool"), "no folder").unwrap();
+    let task = bench.task().await;
+    assert!(matches!(bench.worker.start(&task).await, Err(WorkerError::Spool(_))));
+    assert!(matches!(bench.start().await, Start::Started(_)), "it can be started anew");
+    let task = bench.ended(&task).await;
+    assert_eq!((task.state, task.stop_reason.as_deref()), (TaskState::Failed, Some(reports::FAILED)));
+    assert!(task.error.unwrap().contains("spool"));
+}
+
+#[tokio::test]
+async fn a_file_is_given_up_only_where_its_folder_is_there() {
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    bench.recorded(&task, "alice").await;
+    let (dir, away) = (bench.worker.inner.task_dir(task.id), bench.dir.path().join("unmounted"));
+    std::fs::rename(&dir, &away).unwrap();
+    let mut ending = Ending::default();
+    settle::try_settle(&bench.worker.inner, task.id, &mut ending).await.unwrap_err();
+    assert_eq!(bench.store.files_of(task.id).await.unwrap().len(), 1, "its row stays");
+    std::fs::rename(&away, &dir).unwrap();
+    settle::try_settle(&bench.worker.inner, task.id, &mut ending).await.unwrap();
+    let files = bench.store.files_of(task.id).await.unwrap();
+    assert_eq!(files[0].state, FileState::Finished);
+}
+
+#[tokio::test]
+async fn the_end_of_a_task_notes_a_stop_that_the_store_refused() {
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    std::fs::create_dir_all(bench.worker.inner.task_dir(task.id)).unwrap();
+    bench.store.advance_task(task.id, &TaskStep::Recording { started_ms: 1 }).await.unwrap();
+    let mut ending = Ending { stopped: Some(("IdleTimeOut".into(), 7)), ..Ending::default() };
+    settle::try_settle(&bench.worker.inner, task.id, &mut ending).await.unwrap();
+    let task = bench.store.task(task.id).await.unwrap();
+    assert_eq!((task.state, task.stop_reason.as_deref()), (TaskState::Done, Some("IdleTimeOut")));
+    assert_eq!(task.ended_ms, Some(7));
+}
+
+#[tokio::test]
+async fn a_folder_in_which_a_recorder_still_writes_is_left_alone() {
+    use nix::fcntl::{Flock, FlockArg};
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    bench.recorded(&task, "alice").await;
+    let lock = std::fs::File::create(bench.worker.inner.task_dir(task.id).join(recorder::FOLDER_LOCK)).unwrap();
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let mut ending = Ending { unattended: true, ..Ending::default() };
+    settle::try_settle(&bench.worker.inner, task.id, &mut ending).await.unwrap_err();
+    drop(lock);
+    settle::try_settle(&bench.worker.inner, task.id, &mut ending).await.unwrap();
+}
+
+#[tokio::test]
+async fn repeated_commands_disturb_nothing() {
+    use recorder::messages::Command;
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    let job = bench.worker.inner.job(&task).unwrap();
+    let (id, dir) = (task.id.0, job.dir.clone());
+    let start = || RoomCommand::Start(job.clone());
+    let stop = || RoomCommand::Stop { task: id, dir: dir.clone() };
+    let server = RoomServer { url: String::new(), api_key: String::new(), api_secret: String::new() };
+    let key = RoomKey { server: SERVER.into(), room: "room".into() };
+    let supervisor = || Supervisor::new(bench.worker.inner.clone(), key.clone(), server.clone());
+
+    let mut room = supervisor();
+    assert_eq!(room.accept(start()), Some(Command::Start(job.clone())));
+    assert_eq!(room.accept(start()), None, "it is being recorded");
+    assert_eq!(room.accept(stop()), Some(Command::Stop { task: id }));
+    assert_eq!(room.accept(stop()), None, "it is being stopped");
+    assert_eq!(room.accept(start()), None, "a start does not undo a stop");
+
+    let mut room = supervisor();
+    assert_eq!(room.accept(stop()), Some(Command::Finish { task: id, dir: dir.clone() }));
+    assert_eq!(room.accept(start()), None, "the stop has overtaken it");
+
+    let mut room = supervisor();
+    bench.worker.inner.settling().insert(id);
+    assert_eq!((room.accept(stop()), room.accept(start())), (None, None), "its files are being moved");
+}
