@@ -136,8 +136,10 @@ lint() {
   dependencies
 }
 
-# Licences, bans and sources need no network. Advisories need a copy of their database, which may not be at hand.
+# Licences, bans and sources are those of the crates for all systems, of which a build fetches its own only.
+# Advisories need a copy of their database, which may not be at hand.
 dependencies() {
+  cargo fetch --locked --quiet
   cargo deny --offline --log-level warn check licenses bans sources
   if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*" >/dev/null; then
     cargo deny --offline check advisories
