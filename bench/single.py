@@ -4,13 +4,17 @@ Synthetic users (1280x720, 30 fps, 2 Mbit/s H.264 with Opus) publish into the em
 records their rooms. Counted is the processor time of the recorder processes alone, user and system, over a window in the
 middle. Every file is checked for missing pictures afterwards, so a figure never hides a loss.
 
-Usage: ./do bench single [--users 8,24] [--per-room 8] [--seconds 20]
+With --limit the recorders get that share of one core and no more (a control group, which takes root), and users are
+added step by step until pictures are missing: how many streams a core records before loss, measured and not computed.
+
+Usage: ./do bench single [--users 8,24] [--per-room 8] [--seconds 20] [--limit 0.2]
 """
 
 import argparse
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,6 +53,27 @@ def pss(pid):
     return 0.0
 
 
+class CoreShare:
+    """A control group (version 1) whose processes get a share of one core."""
+
+    PERIOD_US = 10_000
+
+    def __init__(self, share):
+        self.folder = pathlib.Path(f"/sys/fs/cgroup/cpu/tapedeck-bench-{os.getpid()}")
+        try:
+            self.folder.mkdir()
+            (self.folder / "cpu.cfs_period_us").write_text(str(self.PERIOD_US))
+            (self.folder / "cpu.cfs_quota_us").write_text(str(int(self.PERIOD_US * share)))
+        except OSError as error:
+            sys.exit(f"--limit needs control groups (version 1) and root: {error}")
+
+    def add(self, pid):
+        (self.folder / "cgroup.procs").write_text(str(pid))
+
+    def remove(self):
+        self.folder.rmdir()
+
+
 class Bench:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -72,10 +97,11 @@ class Bench:
         argv = [BINARY, *args, "--url", self.url, "--key", KEY, "--secret", SECRET]
         return subprocess.Popen([str(a) for a in argv], **options)
 
-    def record(self, users, per_room, audio, seconds):
+    def record(self, users, per_room, audio, seconds, share=None):
         """Returns the cost of recording `users` users, `per_room` to a room, with this kind of sound."""
-        out = self.folder / f"{audio}-{users}"
-        rooms = [f"{audio}-{users}-{n}" for n in range((users + per_room - 1) // per_room)]
+        name = f"{audio}-{users}" + ("-limited" if share else "")
+        out = self.folder / name
+        rooms = [f"{name}-{n}" for n in range((users + per_room - 1) // per_room)]
         publishers, recorders = [], []
         for n, room in enumerate(rooms):
             count = min(per_room, users - n * per_room)
@@ -83,9 +109,12 @@ class Bench:
             publishers.append(self.tapedeck("publish", "--room", room, "--users", count, *media, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
         time.sleep(6 + users / 10)
         for room in rooms:
-            recorders.append(self.tapedeck("record", "--room", room, "--out", out / room, "--audio", audio, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+            argv = ["record", "--room", room, "--out", out / room, "--audio", audio]
+            recorders.append(self.tapedeck(*argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
         time.sleep(5)
         pids = [child for recorder in recorders for child in children(recorder.pid)]
+        for pid in pids if share else []:
+            share.add(pid)
         before, started = [cpu(pid) for pid in pids], time.monotonic()
         time.sleep(seconds)
         after, window = [cpu(pid) for pid in pids], time.monotonic() - started
@@ -108,6 +137,22 @@ class Bench:
             "mb_per_stream": memory / users,
             "missing": sum(missing(f) for f in files),
         }
+
+    def before_loss(self, per_room, audio, seconds, limit, expected):
+        """The most streams that this share of a core recorded without a missing picture, from 60 % of those expected on
+        in steps of 10 %, and the first count with a loss."""
+        share, most = CoreShare(limit), 0
+        for percent in range(60, 200, 10):
+            users = max(1, round(expected * limit * percent / 100))
+            result = self.record(users, per_room, audio, seconds, share)
+            whole = len(result["files"]) == users and result["missing"] == 0
+            print(f"  {audio}: {users} streams in {limit:g} of a core: {result['missing']} pictures missing", flush=True)
+            shutil.rmtree(self.folder / f"{audio}-{users}-limited")
+            if not whole:
+                break
+            most = users
+        share.remove()
+        return most, users
 
     def stop(self):
         self.server.send_signal(signal.SIGINT)
@@ -168,6 +213,7 @@ def main():
     options.add_argument("--users", default="8,24")
     options.add_argument("--per-room", type=int, default=8)
     options.add_argument("--seconds", type=int, default=20)
+    options.add_argument("--limit", type=float)
     options = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(folder)
@@ -181,6 +227,9 @@ def main():
                 print(row.format(f"tapedeck, {audio} kept" if audio == "opus" else "tapedeck, opus to aac", user, system, user + system,
                                  r["streams_per_core"], f"{r['mb_per_stream']:.1f}", r["missing"]) + f"   {users} streams", flush=True)
                 source = source or r["files"][0]
+            if options.limit:
+                most, lost = bench.before_loss(options.per_room, audio, options.seconds, options.limit, r["streams_per_core"])
+                print(f"{audio}: {most} streams without loss in {options.limit:g} of a core = {most / options.limit:.0f} per core (loss at {lost})", flush=True)
         bench.stop()
         for name, (user, system) in {
             "ffmpeg -c copy, from disk": floor_from_disk(source, pathlib.Path(folder)),
