@@ -198,15 +198,15 @@ impl Room {
 
     /// Does what is due; call it every few milliseconds.
     pub fn handle_time(&mut self, now: Mono) {
-        let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
-        for sid in sids {
+        let holding = self.receivers.iter().filter(|(_, receiver)| receiver.holds_media());
+        for sid in holding.map(|(sid, _)| sid.clone()).collect::<Vec<_>>() {
             if let Some(receiver) = self.receivers.get_mut(&sid) {
                 let user = user_clock(&mut self.users, receiver.stream());
                 receiver.handle_time(now, user, &mut self.units);
             }
             self.deliver(&sid, now);
-            self.ask_for_key_frame(&sid, now);
         }
+        self.ask_for_key_frames(now);
         for id in self.task_ids() {
             self.drive_takes(id, now);
             if self.tasks.get_mut(&id).is_some_and(|task| task.ends_idle(&self.tracks, now)) {
@@ -329,15 +329,12 @@ impl Room {
         }
     }
 
-    fn ask_for_key_frame(&mut self, sid: &Arc<str>, now: Mono) {
-        let Some(receiver) = self.receivers.get(sid).filter(|receiver| receiver.is_video()) else { return };
-        if self.tracks.recorded_track(sid).is_some_and(|published| published.muted) {
-            return;
-        }
-        let waiting = self.tasks.values().any(|task| task.needs_key_frame(receiver.stream()));
-        if waiting || receiver.key_frame_is_due(now) {
-            self.actions.push(Action::KeyFrame(sid.clone()));
-        }
+    fn ask_for_key_frames(&mut self, now: Mono) {
+        let waits = |stream: &StreamId| self.tasks.values().any(|task| task.needs_key_frame(stream));
+        let muted = |sid: &str| self.tracks.recorded_track(sid).is_some_and(|published| published.muted);
+        let video = self.receivers.iter().filter(|(_, receiver)| receiver.is_video());
+        let due = video.filter(|(_, receiver)| receiver.key_frame_is_due(now) || waits(receiver.stream()));
+        self.actions.extend(due.filter(|(sid, _)| !muted(sid)).map(|(sid, _)| Action::KeyFrame(sid.clone())));
     }
 
     /// Hands the units that a track gave to the takes of its stream.

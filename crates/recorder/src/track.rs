@@ -78,6 +78,11 @@ impl TrackReceiver {
         self.reorder.next_timeout().is_some()
     }
 
+    /// Whether time alone may bring media out: something waits for missing packets, or for its place.
+    pub fn holds_media(&self) -> bool {
+        self.has_gap() || !self.unplaced.is_empty()
+    }
+
     /// Whether a key frame should be asked for: after a loss, and when none came for long.
     pub fn key_frame_is_due(&self, now: Mono) -> bool {
         let Media::Video(depacketizer) = &self.media else { return false };
