@@ -123,23 +123,35 @@ def judge_bad(path, file, stopped, sync_ms=SYNC_BAD_NETWORK_MS):
     players.ffmpeg(path, file["Duration"] / 1000)
 
 
-def test_recorder_on_a_bad_network(tmp_path_factory, tmp_path):
-    """The recorder's own way to the room server is bad: an app whose room server is the embedded one, seen through it."""
-    inner = Server(tmp_path_factory.mktemp("inner"))
-    network = BadNetwork(tmp_path, inner.rooms_port, inner.media_port)
-    outer = Server(tmp_path_factory.mktemp("outer"), Rooms(network.url, inner.rooms.key, inner.rooms.secret))
-    try:
-        network.impair(**BAD)
-        room = "bad-downlink"
-        with Synthetic(inner.rooms, room, tmp_path, users=["alice"], **SIZE):
-            task, stopped, _ = record(outer.foreign_api, room, LENGTH_S)
-        ((path, file),) = only_files(outer, task).values()
-        judge_bad(path, file, stopped)
-    finally:
-        outer.stop()
-        network.stop()
-        inner.stop()
+@pytest.fixture(params=["embedded", "livekit"])
+def bad_downlink(request, tmp_path_factory):
+    """Rooms that publishers reach well, and a tapedeck that reaches them through a bad network."""
+    if request.param == "embedded":
+        inner = Server(tmp_path_factory.mktemp("inner"))
+        rooms, signal, media = inner.rooms, inner.rooms_port, inner.media_port
+    else:
+        inner, rooms = None, request.getfixturevalue("livekit")
+        signal, media = rooms.port, rooms.udp_port
+    network = BadNetwork(tmp_path_factory.mktemp("network"), signal, media)
+    outer = Server(tmp_path_factory.mktemp("outer"), Rooms(network.url, rooms.key, rooms.secret))
+    yield network, rooms, outer
+    for part in (outer, network, inner):
+        if part:
+            part.stop()
     outer.check()
+
+
+def test_recorder_on_a_bad_network(bad_downlink, tmp_path):
+    """The recorder's own way to the room server is bad."""
+    network, rooms, outer = bad_downlink
+    network.impair(**BAD)
+    room = "bad-downlink"
+    with Synthetic(rooms, room, tmp_path, users=["alice"], **SIZE):
+        task, stopped, _ = record(outer.foreign_api, room, LENGTH_S)
+    stats = network.stats()["down"]
+    assert stats["lost"] > 100 and stats["overtaken"] > 100, "the network was not bad"
+    ((path, file),) = only_files(outer, task).values()
+    judge_bad(path, file, stopped)
 
 
 def test_opus_is_kept_when_asked(venue, tmp_path):

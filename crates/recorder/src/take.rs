@@ -316,12 +316,12 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Writes what is left. The last picture lasts until `end` (nanoseconds of media time) if there is one, or as long
-    /// as the sound.
+    /// Writes what is left. The last picture lasts until `end` (nanoseconds of media time) if there is one, else its usual
+    /// length.
     fn finish(&mut self, end: Option<i64>) -> Result<()> {
         self.sound_away()?;
         if let Some(lane) = &mut self.video {
-            let until = end.map_or(0, |ns| ns_to_ticks(ns.min(i64::MAX / SECOND_NS), RATE));
+            let until = end.map(|ns| ns_to_ticks(ns.min(i64::MAX / SECOND_NS), RATE));
             lane.finish(until, &mut self.writer)?;
         }
         Ok(self.writer.flush()?)

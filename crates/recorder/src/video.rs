@@ -108,10 +108,10 @@ impl VideoLane {
         Ok(())
     }
 
-    /// The recording ends while the stream is there: the last picture lasts until `until`, a frame's length at least.
-    pub fn finish(&mut self, until: i64, writer: &mut Writer) -> Result<()> {
+    /// The recording ends. While the stream is there, the last picture lasts until `until`; else a frame's length.
+    pub fn finish(&mut self, until: Option<i64>, writer: &mut Writer) -> Result<()> {
         match &self.held {
-            Some(held) => self.write_held(until.max(held.at + self.nominal), writer),
+            Some(held) => self.write_held(until.unwrap_or(held.at + self.nominal).max(held.at + 1), writer),
             None => Ok(()),
         }
     }

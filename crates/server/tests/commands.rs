@@ -133,17 +133,20 @@ fn a_mistake_in_the_settings_ends_the_start_with_its_place() {
     assert!(!dir.path().join("data").exists(), "nothing is made before the settings are right");
 }
 
-/// The kernel closes a dead worker's end of the pipe. Ctrl-C in a terminal reaches children too, and is not for them.
+/// The kernel closes a dead worker's end of the pipe. Ctrl-C in a terminal and supervisors that signal the whole group
+/// reach children too, and are not for them.
 #[test]
-fn a_recorder_ends_with_its_commands_and_not_by_an_interrupt() {
+fn a_recorder_ends_with_its_commands_and_not_by_a_signal() {
     let mut recorder = Command::new(TAPEDECK).arg("recorder").stdin(Stdio::piped()).spawn().unwrap();
     let commands = recorder.stdin.take().unwrap();
     let status = format!("/proc/{}/status", recorder.id());
-    eventually("SIGINT is blocked", || {
-        std::fs::read_to_string(&status).is_ok_and(|text| text.contains("SigBlk:\t0000000000000002"))
+    eventually("SIGINT and SIGTERM are blocked", || {
+        std::fs::read_to_string(&status).is_ok_and(|text| text.contains("SigBlk:\t0000000000004002"))
     });
-    kill(Pid::from_raw(recorder.id().cast_signed()), Signal::SIGINT).unwrap();
-    assert!(recorder.try_wait().unwrap().is_none());
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        kill(Pid::from_raw(recorder.id().cast_signed()), signal).unwrap();
+        assert!(recorder.try_wait().unwrap().is_none());
+    }
     drop(commands);
     assert_eq!(recorder.wait().unwrap().code(), Some(1), "it had no room to record");
 }

@@ -49,8 +49,8 @@ function drawFrame(context, { width, height, fps, user, frame }) {
     line.forEach((white, column) => box(7.5 + column, 7 + row, 1, 1, white ? "#fff" : "#000")),
   );
   if (number % fps < FLASH_FRAMES) box(8, 13, 16, 4, "#fff");
-  // Something that moves at the sides, so that pictures differ by more than their code.
-  box((number % 28) / 4, 4, 2, 10, "#888");
+  // Something that moves beside the code and never over it, so that pictures differ by more than that.
+  box((number % 28) / 6, 4, 2, 10, "#888");
 }
 
 // The user's tone, faint; `scheduleBeeps` makes it loud.
