@@ -332,8 +332,7 @@ impl Room {
     fn ask_for_key_frames(&mut self, now: Mono) {
         let waits = |stream: &StreamId| self.tasks.values().any(|task| task.needs_key_frame(stream));
         let muted = |sid: &str| self.tracks.recorded_track(sid).is_some_and(|published| published.muted);
-        let video = self.receivers.iter().filter(|(_, receiver)| receiver.is_video());
-        let due = video.filter(|(_, receiver)| receiver.key_frame_is_due(now) || waits(receiver.stream()));
+        let due = self.receivers.iter().filter(|(_, r)| r.is_video() && r.key_frame_is_due(waits(r.stream()), now));
         self.actions.extend(due.filter(|(sid, _)| !muted(sid)).map(|(sid, _)| Action::KeyFrame(sid.clone())));
     }
 

@@ -31,6 +31,10 @@ pub struct TrackReceiver {
     settled_at: Option<Mono>,
     key_frame_ns: i64,
     last_key_frame: Option<Mono>,
+    /// When a key frame began to arrive that is not complete yet.
+    key_frame_began: Option<Mono>,
+    /// How long missing packets are waited for.
+    wait_ns: i64,
     /// What comes now is a server's blank picture and not the sender's.
     blank: bool,
 }
@@ -61,6 +65,8 @@ impl TrackReceiver {
             settled_at: None,
             key_frame_ns: i64::from(settings.key_frame_ms) * MILLI_NS,
             last_key_frame: None,
+            key_frame_began: None,
+            wait_ns,
             blank: false,
         })
     }
@@ -83,11 +89,15 @@ impl TrackReceiver {
         self.has_gap() || !self.unplaced.is_empty()
     }
 
-    /// Whether a key frame should be asked for: after a loss, and when none came for long.
-    pub fn key_frame_is_due(&self, now: Mono) -> bool {
+    /// Whether a key frame should be asked for: when one is needed, by the owner (`wanted`) or after a loss, and when
+    /// none came for long. Not while one is on its way, be it that packets of it are still missing: room servers take
+    /// a request as a reason not to send those again.
+    pub fn key_frame_is_due(&self, wanted: bool, now: Mono) -> bool {
         let Media::Video(depacketizer) = &self.media else { return false };
         let old = self.last_key_frame.is_some_and(|last| now.since(last) > self.key_frame_ns);
-        depacketizer.needs_key_frame() || old
+        let arriving = self.key_frame_began.is_some_and(|began| now.since(began) < self.wait_ns + SETTLE_NS);
+        let coming = arriving || !self.unplaced.is_empty();
+        !coming && (wanted || old || depacketizer.needs_key_frame())
     }
 
     pub fn handle_packet(
@@ -102,6 +112,9 @@ impl TrackReceiver {
             tracing::debug!(stream = ?self.stream, "the sender's RTP clock was restarted");
         }
         self.settled_at.get_or_insert(arrival.plus(SETTLE_NS));
+        if packet.starts_key_frame {
+            self.key_frame_began = Some(arrival);
+        }
         let packet = RtpPacket {
             seq: packet.seq,
             rtp_time: packet.rtp_time,
@@ -188,6 +201,7 @@ impl TrackReceiver {
                     let arrival = Mono(frame.arrival_ns);
                     if frame.key {
                         self.last_key_frame = Some(arrival);
+                        self.key_frame_began = None;
                     }
                     let picture = Picture {
                         at: arrival,
@@ -227,5 +241,42 @@ fn degrees(rotation: Rotation) -> u16 {
         Rotation::Clockwise90 => 90,
         Rotation::Clockwise180 => 180,
         Rotation::Clockwise270 => 270,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::select::StreamKind;
+
+    use super::*;
+
+    /// A LiveKit server stops sending again what was lost when it is asked for a key frame, until the next one begins.
+    #[test]
+    fn no_key_frame_is_asked_for_while_one_is_on_its_way() {
+        let stream = StreamId { user: "u".into(), kind: StreamKind::Camera };
+        let settings = Settings::default();
+        let mut receiver =
+            TrackReceiver::new(stream, "video/H264", 90_000, settings).expect("a codec that is recorded");
+        let (user, mut out) = (UserClock::default(), Vec::new());
+        let start = Mono(1_000 * MILLI_NS);
+        assert!(receiver.key_frame_is_due(true, start), "nothing came yet");
+        // The first fragment of an IDR picture; the rest is missing.
+        let packet = TrackPacket {
+            track_sid: "TR_u".into(),
+            seq: 1,
+            rtp_time: 0,
+            clock_rate: 90_000,
+            payload_type: 96,
+            marker: false,
+            starts_key_frame: true,
+            payload: [0x7c, 0x85, 1][..].into(),
+            arrival: std::time::Instant::now(),
+            rotation: None,
+            audio_level: None,
+        };
+        receiver.handle_packet(packet, start, start, &user, &mut out);
+        let patience = i64::from(settings.reorder_ms) * MILLI_NS;
+        assert!(!receiver.key_frame_is_due(true, start.plus(patience)));
+        assert!(receiver.key_frame_is_due(true, start.plus(patience + SETTLE_NS)), "it will not come any more");
     }
 }

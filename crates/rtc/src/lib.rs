@@ -4,6 +4,7 @@
 pub mod client;
 #[doc(hidden)]
 pub mod fuzzing;
+mod keyframe;
 pub mod proto;
 pub mod rooms;
 pub mod token;

@@ -14,7 +14,6 @@ mod context;
 mod engine;
 mod forwarder;
 mod http;
-mod keyframe;
 mod media_thread;
 mod participant;
 mod peer;

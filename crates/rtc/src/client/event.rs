@@ -77,6 +77,8 @@ pub struct TrackPacket {
     pub clock_rate: u32,
     pub payload_type: u8,
     pub marker: bool,
+    /// A key frame begins in it. False for sound, and for codecs that rooms do not carry.
+    pub starts_key_frame: bool,
     /// RTP payload without padding, as the codec's payload format defines it; empty in a padding packet.
     pub payload: Arc<[u8]>,
     /// When the kernel received it.

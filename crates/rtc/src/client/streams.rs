@@ -11,6 +11,8 @@ use str0m::rtp::{RtpPacket, VideoOrientation};
 
 use super::sdp::Section;
 use super::{RoomEvent, Rotation, TrackPacket};
+use crate::keyframe::starts_keyframe;
+use crate::rooms::VideoCodec;
 
 /// The streams of one peer connection.
 #[derive(Default)]
@@ -33,6 +35,8 @@ struct Stream {
     track_sid: Arc<str>,
     mid: String,
     payload_type: u8,
+    /// Nothing for sound.
+    video: Option<VideoCodec>,
     clock_rate: u32,
     time: RtpTime,
     first_seq: u64,
@@ -88,6 +92,7 @@ impl Streams {
         stream.recovered += u64::from(wire_ssrc != ssrc);
         out.push(RoomEvent::Packet(TrackPacket {
             track_sid: stream.track_sid.clone(),
+            starts_key_frame: stream.video.is_some_and(|codec| starts_keyframe(codec, &packet.payload)),
             seq,
             rtp_time: stream.time.advance(header.timestamp),
             clock_rate: stream.clock_rate,
@@ -126,6 +131,7 @@ impl Streams {
             track_sid,
             mid,
             payload_type: *packet.header.payload_type,
+            video: VideoCodec::ALL.into_iter().find(|codec| codec.mime().eq_ignore_ascii_case(mime)),
             clock_rate,
             time: RtpTime::starting_at(packet.header.timestamp),
             first_seq: *packet.seq_no,

@@ -1,11 +1,11 @@
 //! Media: packets from publishers to subscribers, sender reports, key frame requests, data messages.
 
 use super::Room;
+use crate::keyframe::starts_keyframe;
 use crate::proto::{self, Message};
 use crate::rooms::clock::{Micros, Report};
 use crate::rooms::context::Context;
 use crate::rooms::forwarder::Incoming;
-use crate::rooms::keyframe::starts_keyframe;
 use crate::rooms::participant::{Participant, Subscription};
 use crate::rooms::peer::{Channel, Pid};
 use crate::rooms::track::{Track, TrackId};

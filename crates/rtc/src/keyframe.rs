@@ -1,6 +1,6 @@
 //! Where a key frame begins in a stream of RTP payloads, for each video codec.
 
-use super::config::VideoCodec;
+use crate::rooms::VideoCodec;
 
 /// Whether this payload is the first packet of a key frame (for H.264: of its parameter sets). Never panics;
 /// payloads that make no sense are no key frames.
