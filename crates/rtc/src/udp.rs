@@ -244,6 +244,9 @@ fn read_control(message: &RecvMsg<SockaddrStorage>, clock: &Clock) -> (Instant, 
     (at, drops)
 }
 
+/// Two clocks read within this time are read at one moment.
+const AT_ONCE: Duration = Duration::from_micros(200);
+
 /// Both clocks read at one moment, to turn the kernel's wall-clock receive times into instants.
 struct Clock {
     instant: Instant,
@@ -252,9 +255,17 @@ struct Clock {
 }
 
 impl Clock {
+    /// Reads again when the thread was interrupted between the two clocks: all times of a batch would be off by that.
     fn now() -> Clock {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { instant: Instant::now(), wall }
+        let mut before = Instant::now();
+        loop {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let instant = Instant::now();
+            if instant.duration_since(before) < AT_ONCE {
+                return Clock { instant, wall };
+            }
+            before = instant;
+        }
     }
 
     /// The instant of a wall-clock time in the recent past; now, when it lies in the future or too far back.
