@@ -3,7 +3,8 @@
 //! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
 //! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`sync`] and
-//! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes commands and gives reports.
+//! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
+//! commands and gives reports.
 //!
 //! Not here: storage, the store, HTTP. A recorder knows a room and a folder.
 

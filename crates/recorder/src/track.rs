@@ -33,8 +33,8 @@ pub struct TrackReceiver {
     last_key_frame: Option<Mono>,
     /// When a key frame began to arrive that is not complete yet.
     key_frame_began: Option<Mono>,
-    /// How long missing packets are waited for.
-    wait_ns: i64,
+    /// How long after its first packet a key frame may still come.
+    key_frame_wait_ns: i64,
     /// What comes now is a server's blank picture and not the sender's.
     blank: bool,
 }
@@ -66,7 +66,7 @@ impl TrackReceiver {
             key_frame_ns: i64::from(settings.key_frame_ms) * MILLI_NS,
             last_key_frame: None,
             key_frame_began: None,
-            wait_ns,
+            key_frame_wait_ns: wait_ns + SETTLE_NS,
             blank: false,
         })
     }
@@ -95,7 +95,7 @@ impl TrackReceiver {
     pub fn key_frame_is_due(&self, wanted: bool, now: Mono) -> bool {
         let Media::Video(depacketizer) = &self.media else { return false };
         let old = self.last_key_frame.is_some_and(|last| now.since(last) > self.key_frame_ns);
-        let arriving = self.key_frame_began.is_some_and(|began| now.since(began) < self.wait_ns + SETTLE_NS);
+        let arriving = self.key_frame_began.is_some_and(|began| now.since(began) < self.key_frame_wait_ns);
         let coming = arriving || !self.unplaced.is_empty();
         !coming && (wanted || old || depacketizer.needs_key_frame())
     }

@@ -60,7 +60,7 @@ impl Tracks {
         // The tracks that are recorded come first: they stay so, whatever comes beside them. Of new ones those whose
         // source is named come first.
         let mut tracks: Vec<&Track> = participant.tracks.iter().collect();
-        tracks.sort_by_key(|track| (!self.is_recorded(&track.sid), track.source == TrackSource::Unknown));
+        tracks.sort_by_key(|track| (self.recorded_track(&track.sid).is_none(), track.source == TrackSource::Unknown));
         for track in tracks {
             changed.extend(self.update_track(user, track));
         }
@@ -92,10 +92,6 @@ impl Tracks {
 
     pub fn clear(&mut self) {
         self.published.clear();
-    }
-
-    fn is_recorded(&self, sid: &str) -> bool {
-        self.recorded_track(sid).is_some()
     }
 
     pub fn recorded_track(&self, sid: &str) -> Option<&Published> {
