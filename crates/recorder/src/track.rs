@@ -96,7 +96,9 @@ impl TrackReceiver {
         let Media::Video(depacketizer) = &self.media else { return false };
         let old = self.last_key_frame.is_some_and(|last| now.since(last) > self.key_frame_ns);
         let arriving = self.key_frame_began.is_some_and(|began| now.since(began) < self.key_frame_wait_ns);
-        let coming = arriving || !self.unplaced.is_empty();
+        // A server begins with a key frame, whose first packet may have been overtaken by others.
+        let beginning = self.settled_at.is_none_or(|at| now < at);
+        let coming = beginning || arriving || !self.unplaced.is_empty();
         !coming && (wanted || old || depacketizer.needs_key_frame())
     }
 
@@ -259,7 +261,7 @@ mod tests {
             TrackReceiver::new(stream, "video/H264", 90_000, settings).expect("a codec that is recorded");
         let (user, mut out) = (UserClock::default(), Vec::new());
         let start = Mono(1_000 * MILLI_NS);
-        assert!(receiver.key_frame_is_due(true, start), "nothing came yet");
+        assert!(!receiver.key_frame_is_due(true, start), "it will begin with a key frame");
         // The first fragment of an IDR picture; the rest is missing.
         let packet = TrackPacket {
             track_sid: "TR_u".into(),

@@ -86,7 +86,8 @@ impl Subscriber {
         self.review = true;
     }
 
-    /// Asks for a key frame of a wanted track: once its stream is known, and at most every half second.
+    /// Asks for a key frame of a wanted track with the next poll, unless its stream is not known yet or a request was sent
+    /// within half a second: whoever still needs one asks again.
     pub fn request_key_frame(&mut self, track_sid: &str) {
         self.key_frames.wish(track_sid);
     }

@@ -7,7 +7,7 @@ use crate::rtp_::{Nack, NackEntry, ReportList, SeqNo};
 const MAX_MISORDER: u64 = 2000;
 
 /// The max number of NACKs we perform for a single packet
-const MAX_NACKS: u8 = 10;
+const MAX_NACKS: u8 = 50;
 
 pub(super) const DEFAULT_RTT: Duration = Duration::from_millis(100);
 const NACK_RETRY_MARGIN: Duration = Duration::from_millis(5);
