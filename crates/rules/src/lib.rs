@@ -1,10 +1,12 @@
-//! Decisions on plain values: ids, the OpenAPI's requests, refusals and signatures, which streams a task wants, and where
-//! media lies in time. No I/O, no clock, no async; the build and `./do lint` see to that.
+//! Decisions on plain values: ids, the OpenAPI's requests, refusals and signatures, which streams a task wants, where
+//! they stand in a mixed picture, and where media lies in time. No I/O, no clock, no async; the build and `./do lint`
+//! see to that.
 
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+pub mod layout;
 pub mod request;
 pub mod select;
 pub mod sign;

@@ -43,6 +43,42 @@ pub struct StreamId {
     pub kind: StreamKind,
 }
 
+/// What a file is a recording of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The whole room in one picture and one sound.
+    Mix,
+    /// One stream.
+    Stream(StreamId),
+}
+
+impl Source {
+    /// The stream, unless it is the mix.
+    pub fn stream(&self) -> Option<&StreamId> {
+        match self {
+            Source::Mix => None,
+            Source::Stream(stream) => Some(stream),
+        }
+    }
+}
+
+impl From<StreamId> for Source {
+    fn from(stream: StreamId) -> Source {
+        Source::Stream(stream)
+    }
+}
+
+impl std::fmt::Display for Source {
+    /// For people: `alice C`, or `the mix`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Mix => f.write_str("the mix"),
+            Source::Stream(stream) => write!(f, "{} {}", stream.user, stream.kind.letter()),
+        }
+    }
+}
+
 /// The wish of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Selection {
