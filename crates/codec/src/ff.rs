@@ -24,16 +24,19 @@ pub(crate) fn taken(call: &'static str, result: std::result::Result<(), ffmpeg::
 }
 
 /// A context for the decoder of that name.
-pub(crate) fn decoder_context(name: &'static str) -> Result<codec::Context> {
+pub(crate) fn decoder_context(name: &str) -> Result<codec::Context> {
     crate::log::init();
-    let codec = ffmpeg::decoder::find_by_name(name).ok_or(Error::Missing(name))?;
+    let codec = ffmpeg::decoder::find_by_name(name).ok_or_else(|| Error::Missing(name.into()))?;
     Ok(codec::Context::new_with_codec(codec))
 }
 
 /// A context for the encoder of that name.
-pub(crate) fn encoder_context(name: &'static str) -> Result<codec::Context> {
+pub(crate) fn encoder_context(name: &str) -> Result<codec::Context> {
     crate::log::init();
-    let codec = ffmpeg::encoder::find_by_name(name).ok_or(Error::Missing(name))?;
+    if name.contains('\0') {
+        return Err(Error::Missing(name.replace('\0', "?")));
+    }
+    let codec = ffmpeg::encoder::find_by_name(name).ok_or_else(|| Error::Missing(name.into()))?;
     Ok(codec::Context::new_with_codec(codec))
 }
 

@@ -1,12 +1,15 @@
-//! Safe wrappers of FFmpeg: Opus, AAC, video encoders and decoders, and a reader of media files. The only crate with
-//! `unsafe`; it decides nothing. Every block of `unsafe` says why it is sound.
+//! Safe wrappers of FFmpeg: Opus, AAC, resampling, video encoders and decoders, images, and a reader of media files; and
+//! the canvas on which pictures are put together. The only crate with `unsafe`; it decides nothing. Every block of
+//! `unsafe` says why it is sound.
 
 pub mod aac;
 pub mod black;
 mod ff;
 pub mod file;
+pub mod image;
 mod log;
 pub mod opus;
+pub mod resample;
 pub mod video;
 
 /// Why a call into FFmpeg failed.
@@ -14,7 +17,7 @@ pub mod video;
 pub enum Error {
     /// The FFmpeg on this machine was built without this encoder or decoder.
     #[error("this FFmpeg has no {0}")]
-    Missing(&'static str),
+    Missing(String),
     /// An argument that no codec could accept; the text says which.
     #[error("{0}")]
     Argument(String),

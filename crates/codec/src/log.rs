@@ -1,4 +1,5 @@
-//! Sends what FFmpeg and the libraries under it say to `tracing`, target `ffmpeg`, instead of stderr.
+//! Sends what FFmpeg and the libraries under it say to `tracing`, target `ffmpeg`, instead of stderr, and has its errors
+//! say what they are.
 
 use ffmpeg_next::ffi;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -7,10 +8,12 @@ use std::sync::Once;
 /// Longest line passed on, bytes; FFmpeg cuts longer ones.
 const LINE: usize = 1024;
 
-/// Installs the log callback once per process. Every constructor of this crate calls it first.
+/// Installs the log callback and the texts of errors once per process. Every constructor of this crate calls it first.
 pub(crate) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // Until then ffmpeg-next shows most errors as empty texts.
+        ffmpeg_next::util::error::register_all();
         // SAFETY: `forward` has the signature FFmpeg asks for and lives as long as the program.
         unsafe { ffi::av_log_set_callback(Some(forward)) }
     });

@@ -1,9 +1,9 @@
-//! Decoding of H.264 (Annex B), VP8, VP9 and AV1 frames to I420.
+//! Decoding of H.264 and H.265 (Annex B, or with lengths), VP8, VP9 and AV1 frames to I420.
 
 use super::picture::Converter;
 use super::{Codec, Picture};
-use crate::Result;
 use crate::ff::{self, named, taken};
+use crate::{Error, Result};
 use ffmpeg_next::{Packet, decoder, frame, threading};
 
 /// No stream of a room is larger; a header that says so is damaged, and must not cost gigabytes. 8192 x 4608.
@@ -20,6 +20,7 @@ impl Decoder {
     pub fn new(codec: Codec, threads: usize) -> Result<Decoder> {
         let name = match codec {
             Codec::H264 => "h264",
+            Codec::H265 => "hevc",
             Codec::Vp8 => "vp8",
             Codec::Vp9 => "vp9",
             Codec::Av1 => "libdav1d",
@@ -44,7 +45,22 @@ impl Decoder {
 
     /// Decodes one frame; `pts` comes back with its picture. Gives the pictures that are ready, in output order.
     pub fn decode(&mut self, data: &[u8], pts: i64) -> Result<Vec<Picture>> {
-        let mut packet = Packet::copy(data);
+        self.send(Packet::copy(data), pts)
+    }
+
+    /// Decodes one H.264 or H.265 sample as MP4 has it: NAL units with their lengths in 4 bytes in front. Parameter sets
+    /// are taken from the samples, and may change at any key frame; a sample whose lengths do not add up is an error.
+    pub fn decode_sized(&mut self, sample: &[u8], pts: i64) -> Result<Vec<Picture>> {
+        // As many bytes with start codes as with lengths: the one copy that FFmpeg needs anyway, with its padding, is
+        // where they change.
+        let mut packet = Packet::copy(sample);
+        if !sample.is_empty() && !packet.data_mut().is_some_and(start_codes) {
+            return Err(Error::Argument("the lengths of the sample's NAL units do not add up".into()));
+        }
+        self.send(packet, pts)
+    }
+
+    fn send(&mut self, mut packet: Packet, pts: i64) -> Result<Vec<Picture>> {
         packet.set_pts(Some(pts));
         self.inner.send_packet(&packet).map_err(named("decode video"))?;
         self.pictures()
@@ -68,4 +84,18 @@ impl Decoder {
             out.push(self.converter.picture(frame)?);
         }
     }
+}
+
+/// Writes a start code over the length of each NAL unit; false when the lengths are not those of the sample.
+fn start_codes(mut rest: &mut [u8]) -> bool {
+    while !rest.is_empty() {
+        let Some((length, tail)) = rest.split_first_chunk_mut::<4>() else { return false };
+        let unit = u32::from_be_bytes(*length) as usize;
+        if unit > tail.len() {
+            return false;
+        }
+        *length = [0, 0, 0, 1];
+        rest = &mut tail[unit..];
+    }
+    true
 }

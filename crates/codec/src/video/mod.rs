@@ -1,31 +1,41 @@
 //! Video: what encoders and decoders share. Pictures are I420 (8 bit, 4:2:0, three planes).
 
+mod canvas;
+mod config;
 mod decoder;
+mod draw;
 mod encoder;
 mod picture;
+mod scale;
 
+pub use canvas::{Canvas, Rect, rgb_to_yuv};
+pub use config::{Config, Profile};
 pub use decoder::Decoder;
-pub use encoder::{Config, Encoder, Packet, Profile};
+pub use draw::Draw;
+pub use encoder::{Encoder, Packet};
 pub(crate) use picture::Converter;
 pub use picture::{I420, Picture};
+pub use scale::Scaler;
 
-/// The four codecs of WebRTC.
+/// The four codecs of WebRTC, and H.265 for files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     H264,
+    H265,
     Vp8,
     Vp9,
     Av1,
 }
 
 impl Codec {
-    /// All of them, the most common first.
+    /// Those of WebRTC, the most common first.
     pub const ALL: [Codec; 4] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1];
 
-    /// Lower-case name: `h264`, `vp8`, `vp9`, `av1`.
+    /// Lower-case name: `h264`, `h265`, `vp8`, `vp9`, `av1`.
     pub fn name(self) -> &'static str {
         match self {
             Codec::H264 => "h264",
+            Codec::H265 => "h265",
             Codec::Vp8 => "vp8",
             Codec::Vp9 => "vp9",
             Codec::Av1 => "av1",

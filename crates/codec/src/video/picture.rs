@@ -45,7 +45,7 @@ impl<'a> I420<'a> {
     pub(crate) fn is_whole(&self) -> bool {
         (0..3).all(|plane| {
             let (width, height) = self.plane_size(plane);
-            let needed = (height.max(1) - 1) * self.strides[plane] + width;
+            let needed = (height.max(1) - 1).saturating_mul(self.strides[plane]).saturating_add(width);
             self.strides[plane] >= width && self.planes[plane].len() >= needed
         })
     }
@@ -63,10 +63,28 @@ pub struct Picture {
 impl Picture {
     /// The planes.
     pub fn view(&self) -> I420<'_> {
-        let strides = [0, 1, 2].map(|plane| self.frame.stride(plane));
-        let planes = [0, 1, 2].map(|plane| self.frame.data(plane));
-        I420 { width: self.frame.width(), height: self.frame.height(), planes, strides }
+        view(&self.frame)
     }
+
+    /// Turns full range (0 to 255) into limited range (16 to 235, chroma 16 to 240).
+    pub(crate) fn narrow_range(&mut self) -> Result<()> {
+        ff::make_writable(&mut self.frame)?;
+        for plane in 0..3 {
+            let (middle, span) = if plane == 0 { (0.0, 219.0) } else { (128.0, 224.0) };
+            let base = if plane == 0 { 16.0 } else { 128.0 };
+            let level = |from: usize| (base + (from as f32 - middle) * span / 255.0).round().clamp(0.0, 255.0) as u8;
+            let table: [u8; 256] = std::array::from_fn(level);
+            self.frame.data_mut(plane).iter_mut().for_each(|pixel| *pixel = table[usize::from(*pixel)]);
+        }
+        Ok(())
+    }
+}
+
+/// The planes of a frame that is I420.
+pub(super) fn view(frame: &frame::Video) -> I420<'_> {
+    let strides = [0, 1, 2].map(|plane| frame.stride(plane));
+    let planes = [0, 1, 2].map(|plane| frame.data(plane));
+    I420 { width: frame.width(), height: frame.height(), planes, strides }
 }
 
 /// Turns a decoder's frames into pictures: as they are when they are I420, else through swscale.
