@@ -1,4 +1,5 @@
-"""`./do demo`: a server of its own, two synthetic users, one recording by the vendor's SDK, two files and their figures."""
+"""`./do demo`: a server of its own, two synthetic users, a recording of each and one of both mixed by the vendor's SDK, the
+three files and their figures."""
 
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from process import run
 from publishers import Synthetic
 from server import BINARY, Server
 
-ROOM, TASK, SECONDS = "demo", "demo", 20
+ROOM, TASK, MIX, SECONDS = "demo", "demo", "mix", 20
 
 
 def main():
@@ -22,18 +23,21 @@ def main():
         print(f"OpenAPI on port {server.api_port}, rooms on port {server.rooms_port}", flush=True)
         with Synthetic(server.rooms, ROOM, directory, users=["alice", "bob"], width=1280, height=720, fps=30):
             print(f"alice and bob are in the room; recording {SECONDS} s", flush=True)
+            encode = {"VideoWidth": 1280, "VideoHeight": 360, "VideoFps": 30}
             server.api.start(ROOM, TASK)
-            server.api.wait_status(ROOM, TASK, openapi.RUNNING)
+            server.api.start(ROOM, MIX, RecordMode=0, Encode=encode)
+            server.api.wait_status(ROOM, MIX, openapi.RUNNING)
             Event().wait(SECONDS)
             server.api.stop(ROOM, TASK)
-            task = server.api.wait_status(ROOM, TASK, openapi.ENDED)
-        files = [only for (only,) in server.files(task).values()]
+            server.api.stop(ROOM, MIX)
+            ended = [server.api.wait_status(ROOM, task, openapi.ENDED) for task in (TASK, MIX)]
+        files = [server.place(file) for task in ended for file in task["RecordFileList"]]
         for path, file in files:
             show(path, file)
         server.check()
     finally:
         server.stop()
-    return 0 if len(files) == 2 else 1
+    return 0 if len(files) == 3 else 1
 
 
 def show(path, file):

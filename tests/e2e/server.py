@@ -132,12 +132,16 @@ class Server:
         """Rows, spool and library agree."""
         return run([BINARY, "check", "--config", self.config])
 
+    def place(self, file):
+        """The path of a finished file, and what the API says of it."""
+        # The name ends with the end of the Vid.
+        (path,) = self.data.glob(f"library/*/*_{file['Vid'][-8:]}.mp4")
+        return path, file
+
     def files(self, task):
         """Paths of a task's finished files by user and stream type, each list in the order of the recording."""
         found = {}
         for file in sorted(task["RecordFileList"], key=lambda f: f["StartTime"]):
             (stream,) = file["StreamList"]
-            # The name ends with the end of the Vid.
-            (path,) = self.data.glob(f"library/*/*_{file['Vid'][-8:]}.mp4")
-            found.setdefault((stream["UserId"], stream["StreamType"]), []).append((path, file))
+            found.setdefault((stream["UserId"], stream["StreamType"]), []).append(self.place(file))
         return found

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let mut writer = Writer::create(&path, Anchor::default())?;
     let video = writer.add_track(SampleEntry::h264(&[SPS.to_vec()], &[PPS.to_vec()])?)?;
-    let audio = writer.add_track(SampleEntry::aac(2, &[0x11, 0x90]))?;
+    let audio = writer.add_track(SampleEntry::aac(2, 48_000, &[0x11, 0x90])?)?;
     let (key, delta, frame) = (picture(true, 40_000), picture(false, 8_600), Bytes::from(vec![1; 170]));
     let mut sound = 0;
     for second in (0..hours * 3600).filter(|second| second / 60 != 30) {

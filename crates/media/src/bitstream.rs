@@ -1,9 +1,11 @@
 //! Headers of coded streams: just as much as recording needs (sizes, profiles, key frames, durations).
 //! Nothing here decodes a picture or knows of RTP or files.
 
+pub mod annex_b;
 pub mod av1;
 mod bits;
 pub mod h264;
+pub mod h265;
 pub mod opus;
 pub mod vp8;
 pub mod vp9;

@@ -51,7 +51,7 @@ impl AudioLane {
         Ok(match plan {
             AudioPlan::Aac { channels, bitrate } => {
                 let encoder = aac::Encoder::new(48_000, usize::from(channels), bitrate)?;
-                SampleEntry::aac(channels, &encoder.config())
+                SampleEntry::aac(channels, 48_000, &encoder.config())?
             }
             AudioPlan::Opus => SampleEntry::opus(2, OPUS_DELAY as u16),
         })
@@ -136,7 +136,12 @@ impl AacLane {
     }
 }
 
-fn write_aac(track: TrackId, times: &mut VecDeque<i64>, packets: Vec<Bytes>, writer: &mut Writer) -> Result<()> {
+pub(crate) fn write_aac(
+    track: TrackId,
+    times: &mut VecDeque<i64>,
+    packets: Vec<Bytes>,
+    writer: &mut Writer,
+) -> Result<()> {
     for packet in packets {
         let Some(dts) = times.pop_front() else { break };
         writer.push(

@@ -104,7 +104,8 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
 fn handle_commands(commands: &Receiver<Command>, room: &mut Room, clock: &Clock) -> bool {
     loop {
         match commands.try_recv() {
-            Ok(Command::Start(task)) => room.start(task),
+            Ok(Command::Start(task)) => room.start(task, clock.now()),
+            Ok(Command::Change { task, change }) => room.change(task, change, clock.now()),
             Ok(Command::Stop { task }) => room.stop(task, clock.now()),
             Ok(Command::Finish { task, dir }) => room.finish(task, dir),
             Ok(Command::Open(_)) => tracing::error!("\"open\" comes once"),

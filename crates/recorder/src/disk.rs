@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codec::{aac, black};
-use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, SampleEntry};
+use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, Kind, SampleEntry};
 use nix::fcntl::{Flock, FlockArg};
 use rules::time::Wall;
 
@@ -19,9 +19,15 @@ use crate::take::Closed;
 /// Work for the thread.
 #[derive(Debug)]
 pub enum DiskJob {
-    /// Complete the files of a task: those just closed, then whatever an earlier recorder left in its folder. Without
+    /// Complete the files of a task: those just closed, that of a mix that is still being written, then whatever an earlier recorder left in its folder. Without
     /// the folder's lock it is taken first.
-    Finish { task: i64, dir: PathBuf, closed: Vec<Closed>, lock: Option<FolderLock> },
+    Finish {
+        task: i64,
+        dir: PathBuf,
+        closed: Vec<Closed>,
+        mix: Option<JoinHandle<Option<Closed>>>,
+        lock: Option<FolderLock>,
+    },
 }
 
 /// Name of the lock in a task's folder.
@@ -96,8 +102,14 @@ impl Drop for DiskThread {
 }
 
 fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
-    for DiskJob::Finish { task, dir, closed, lock } in queue {
+    for DiskJob::Finish { task, dir, mut closed, mix, lock } in queue {
         let _lock = lock.or_else(|| FolderLock::take(&dir));
+        match mix.map(JoinHandle::join) {
+            Some(Ok(file)) => closed.extend(file),
+            // What it wrote is completed all the same.
+            Some(Err(_)) => tracing::error!(task, "the mix panicked"),
+            None => {}
+        }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
         for file in closed {
             let options = FinishOptions { end: file.end, still: file.still };
@@ -144,15 +156,15 @@ pub fn describe(name: FileName, path: &Path) -> crate::Result<FinishedFile> {
 }
 
 fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
-    let track = |video: bool| finished.tracks.iter().find(|track| (track.codec == Codec::H264) == video);
-    let codec = |video: bool| track(video).map(|track| track.codec.name().to_owned());
+    let track = |kind: Kind| finished.tracks.iter().find(|track| track.codec.kind() == kind);
+    let codec = |kind: Kind| track(kind).map(|track| track.codec.name().to_owned());
     FinishedFile {
         name,
         started_ms: Wall(finished.epoch_ns).millis(),
         duration_ms: finished.duration().as_millis() as i64,
         size: finished.size,
-        video_codec: codec(true),
-        audio_codec: codec(false),
+        video_codec: codec(Kind::Video),
+        audio_codec: codec(Kind::Audio),
         width: finished.width.into(),
         height: finished.height.into(),
     }
@@ -169,10 +181,10 @@ impl Filler for BlackAndSilence {
 
     fn silence(&self, entry: &SampleEntry) -> Result<Bytes, FillerError> {
         match entry.codec() {
-            Codec::Aac => Ok(aac::silent_frame(48_000, entry.channels().into())?),
+            Codec::Aac => Ok(aac::silent_frame(entry.sample_rate(), entry.channels().into())?),
             // One 20 ms frame of CELT silence, as an encoder in DTX gives it.
             Codec::Opus => Ok(Bytes::from_static(&[0xf8, 0xff, 0xfe])),
-            Codec::H264 => Err("pictures have no silence".into()),
+            Codec::H264 | Codec::H265 => Err("pictures have no silence".into()),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
-//! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`sync`] and
+//! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`mix`] makes one
+//! picture and one sound of all streams; [`growing`] is the file either writes; [`sync`] and
 //! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
 //! commands and gives reports.
 //!
@@ -12,7 +13,9 @@ mod audio;
 mod child;
 mod clock;
 mod disk;
+mod growing;
 pub mod messages;
+mod mix;
 mod names;
 mod pcm;
 mod room;

@@ -1,9 +1,11 @@
 //! What the worker and a recorder process tell each other: one JSON object per line, commands on the child's standard
 //! input, reports on its standard output. Nothing else passes between them but files in the spool.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rules::select::{Selection, StreamId};
+use rules::layout;
+use rules::select::{Selection, Source, StreamId};
 use serde::{Deserialize, Serialize};
 
 /// From the worker to the recorder. The first line is always `open`; the end of input means "leave at once, finish
@@ -15,6 +17,8 @@ pub enum Command {
     Open(RoomJob),
     /// Record for a task; also sent again, unchanged, to a recorder that replaces a dead one.
     Start(TaskJob),
+    /// The mixed task looks like this from its next picture on.
+    Change { task: i64, change: MixChange },
     /// End a task: write all that was received, finish its files, report them.
     Stop { task: i64 },
     /// Complete what an earlier recorder left of a task that was being stopped when it died.
@@ -61,14 +65,84 @@ pub struct TaskJob {
     /// The task's folder in the spool; belongs to this recorder alone.
     pub dir: PathBuf,
     pub select: Selection,
-    pub audio: AudioPlan,
+    pub output: OutputPlan,
     /// Record sound only (`Control.MediaType` 1).
     pub audio_only: bool,
     /// The task ends by itself when none of its streams was published for so long.
     pub max_idle_ms: i64,
 }
 
-/// What becomes of the sound.
+/// What a task makes of its streams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum OutputPlan {
+    /// A file for each stream, pictures as they came.
+    Streams { audio: AudioPlan },
+    /// One file of all streams. The recorder has no other task then.
+    Mix(Box<MixPlan>),
+}
+
+/// How a mix looks and sounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MixPlan {
+    pub layout: layout::Plan,
+    /// Where the images of the layout are, by their addresses; those that could not be fetched are missing.
+    pub images: BTreeMap<String, PathBuf>,
+    pub video: VideoPlan,
+    pub audio: MixedAudio,
+}
+
+/// What may change of a mix while it is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MixChange {
+    pub select: Selection,
+    pub layout: layout::Plan,
+    /// As in [`MixPlan`].
+    pub images: BTreeMap<String, PathBuf>,
+}
+
+impl MixChange {
+    /// What has to change for a mixed task to be as `job` says; nothing for another task.
+    pub fn to(job: &TaskJob) -> Option<MixChange> {
+        let OutputPlan::Mix(plan) = &job.output else { return None };
+        let MixPlan { layout, images, .. } = &**plan;
+        Some(MixChange { select: job.select.clone(), layout: layout.clone(), images: images.clone() })
+    }
+}
+
+/// How the pictures of a mix are encoded. Their size is the layout's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoPlan {
+    pub codec: MixCodec,
+    /// FFmpeg's name of the encoder to be tried first, such as `h264_nvenc`.
+    pub encoder: Option<String>,
+    /// Frames per second, 1 to 60.
+    pub fps: u32,
+    /// Bit/s.
+    pub bitrate: u32,
+    /// Seconds from key frame to key frame.
+    pub gop_s: u32,
+}
+
+/// Codecs that mixes are encoded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MixCodec {
+    H264,
+    H265,
+}
+
+/// How the sound of a mix is encoded, as AAC-LC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MixedAudio {
+    /// Hz.
+    pub rate: u32,
+    pub channels: u8,
+    /// Bit/s.
+    pub bitrate: u32,
+}
+
+/// What becomes of the sound of a single stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "codec", rename_all = "snake_case")]
 pub enum AudioPlan {
@@ -90,12 +164,16 @@ pub enum Report {
     Refused { reason: String },
     /// The task is taken up, and records from now on if the recorder is in the room already; else from `joined` on.
     Started { task: i64, in_room: bool },
+    /// The task cannot be recorded at all.
+    Failed { task: i64, reason: String },
     /// None of the task's streams was published for as long as the task allows.
     Idle { task: i64 },
     /// A file of a task was begun, or taken up again after a restart.
     FileOpened { task: i64, file: FileName, started_ms: i64, resumed: bool },
-    /// Something about a stream that a reader of the recording must know.
-    Note { task: i64, stream: StreamId, text: String },
+    /// Something about a stream, or the mix, that a reader of the recording must know.
+    Note { task: i64, source: Source, text: String },
+    /// The mix of the task took a stream in.
+    Mixed { task: i64, stream: StreamId },
     /// A file is complete.
     FileFinished { task: i64, file: FinishedFile },
     /// A file is damaged and cannot be completed; it stays in the spool.
@@ -104,10 +182,10 @@ pub enum Report {
     Stopped { task: i64 },
 }
 
-/// A file in a task's folder of the spool: which stream, and the how-manieth of it (from 0).
+/// A file in a task's folder of the spool: of what, and the how-manieth of it (from 0).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileName {
-    pub stream: StreamId,
+    pub source: Source,
     pub sequence: u32,
 }
 

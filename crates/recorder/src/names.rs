@@ -1,10 +1,11 @@
-//! Names of the files in a task's folder of the spool: `0000-C-alice.mp4` is the first camera file of the user `alice`.
-//! The user's identity is percent-encoded, so that any identity makes a safe name and every name can be read back.
+//! Names of the files in a task's folder of the spool: `0000-C-alice.mp4` is the first camera file of the user `alice`,
+//! `0000-M.mp4` the first of a mix. The user's identity is percent-encoded, so that any identity makes a safe name and
+//! every name can be read back.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rules::select::{StreamId, StreamKind};
+use rules::select::{Source, StreamId, StreamKind};
 
 use crate::messages::FileName;
 
@@ -18,7 +19,12 @@ pub fn is_nameable(user: &str) -> bool {
 
 /// The path of a file in the task's folder.
 pub fn path(dir: &Path, file: &FileName) -> PathBuf {
-    dir.join(format!("{:04}-{}-{}.mp4", file.sequence, file.stream.kind.letter(), encode(&file.stream.user)))
+    dir.join(match &file.source {
+        Source::Mix => format!("{:04}-M.mp4", file.sequence),
+        Source::Stream(stream) => {
+            format!("{:04}-{}-{}.mp4", file.sequence, stream.kind.letter(), encode(&stream.user))
+        }
+    })
 }
 
 /// All recordings in a task's folder, in order of their names.
@@ -34,21 +40,22 @@ pub fn list(dir: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
     Ok(files)
 }
 
-/// The number of the stream's newest file in the folder.
-pub fn newest(dir: &Path, stream: &StreamId) -> Option<u32> {
+/// The number of the source's newest file in the folder.
+pub fn newest(dir: &Path, source: &Source) -> Option<u32> {
     let files = list(dir).ok()?;
-    files.into_iter().filter(|(file, _)| file.stream == *stream).map(|(file, _)| file.sequence).max()
+    files.into_iter().filter(|(file, _)| file.source == *source).map(|(file, _)| file.sequence).max()
 }
 
 fn parse(name: &str) -> Option<FileName> {
     let mut parts = name.strip_suffix(".mp4")?.splitn(3, '-');
     let sequence = parts.next()?.parse().ok()?;
-    let kind = match parts.next()? {
-        "C" => StreamKind::Camera,
-        "S" => StreamKind::Screen,
+    let (kind, user) = match (parts.next()?, parts.next()) {
+        ("M", None) => return Some(FileName { source: Source::Mix, sequence }),
+        ("C", Some(user)) => (StreamKind::Camera, user),
+        ("S", Some(user)) => (StreamKind::Screen, user),
         _ => return None,
     };
-    Some(FileName { stream: StreamId { user: decode(parts.next()?)?, kind }, sequence })
+    Some(FileName { source: StreamId { user: decode(user)?, kind }.into(), sequence })
 }
 
 fn encode(user: &str) -> String {
@@ -85,12 +92,19 @@ mod tests {
         #[test]
         fn every_identity_makes_a_safe_name_that_can_be_read_back(user in "\\PC{1,60}", screen: bool, sequence in 0u32..20_000) {
             let kind = if screen { StreamKind::Screen } else { StreamKind::Camera };
-            let file = FileName { stream: StreamId { user: user.clone(), kind }, sequence };
+            let file = FileName { source: StreamId { user: user.clone(), kind }.into(), sequence };
             let path = path(Path::new("dir"), &file);
             prop_assert_eq!(path.parent(), Some(Path::new("dir")));
             let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name");
             prop_assert!(!is_nameable(&user) || name.len() <= 255);
             prop_assert_eq!(parse(name), Some(file));
+        }
+
+        #[test]
+        fn a_mix_has_names_of_its_own(sequence in 0u32..20_000) {
+            let file = FileName { source: Source::Mix, sequence };
+            let path = path(Path::new("dir"), &file);
+            prop_assert_eq!(parse(path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name")), Some(file));
         }
 
         #[test]

@@ -134,7 +134,7 @@ impl Grid {
     }
 }
 
-fn fade_in(block: &mut [f32], channels: usize) {
+pub(crate) fn fade_in(block: &mut [f32], channels: usize) {
     for (i, frame) in block.chunks_mut(channels).take(FADE).enumerate() {
         let gain = i as f32 / FADE as f32;
         frame.iter_mut().for_each(|sample| *sample *= gain);
@@ -142,7 +142,7 @@ fn fade_in(block: &mut [f32], channels: usize) {
 }
 
 /// Resamples a block to `target` samples per channel by linear interpolation; meant for changes of about a percent.
-fn stretch(block: &[f32], channels: usize, target: usize) -> Vec<f32> {
+pub(crate) fn stretch(block: &[f32], channels: usize, target: usize) -> Vec<f32> {
     let samples = block.len() / channels;
     if samples < 2 || target < 2 {
         return block.to_vec();

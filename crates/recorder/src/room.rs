@@ -3,6 +3,7 @@
 //! [`Room`] is driven by [`crate::child`]: events of the subscriber and commands in, reports out, `handle_time` every few
 //! milliseconds.
 
+mod mixing;
 mod task;
 mod tracks;
 
@@ -11,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rtc::client::{CloseReason, Participant, RoomEvent};
-use rules::select::StreamId;
+use rules::select::{Source, StreamId};
 use rules::sync::UserClock;
 use rules::time::{MILLI_NS, Mono};
 
 use crate::clock::Clock;
 use crate::disk::DiskJob;
-use crate::messages::{Report, Settings, TaskJob};
+use crate::messages::{MixChange, Report, Settings, TaskJob};
+use crate::mix::MixEvent;
 use crate::sync::SyncQueue;
 use crate::take::TakeEvent;
 use crate::track::TrackReceiver;
@@ -96,17 +98,31 @@ impl Room {
         self.tracks.recorded().filter(|(_, published)| wanted(published)).map(|(sid, _)| sid.to_string()).collect()
     }
 
-    pub fn start(&mut self, job: TaskJob) {
+    pub fn start(&mut self, job: TaskJob, now: Mono) {
         let id = job.task;
         if self.tasks.contains_key(&id) {
             return;
         }
+        let mut task = match Task::new(job, &self.clock, self.settings, &self.syncs) {
+            Ok(task) => task,
+            Err(error) => return self.report(Report::Failed { task: id, reason: error.to_string() }),
+        };
+        task.update(&self.tracks, now);
         self.selection_changed = true;
-        self.tasks.insert(id, Task::new(job));
+        self.tasks.insert(id, task);
         for published in self.tracks.all().cloned().collect::<Vec<_>>() {
             self.offer(id, &published);
         }
         self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
+    }
+
+    /// Changes a mixed task.
+    pub fn change(&mut self, task: i64, change: MixChange, now: Mono) {
+        let changed = self.tasks.get_mut(&task).is_some_and(|found| found.change(change, &self.tracks, now));
+        match changed {
+            true => self.selection_changed = true,
+            false => tracing::warn!(task, "asked to change a task that is not mixed here"),
+        }
     }
 
     pub fn stop(&mut self, task: i64, now: Mono) {
@@ -118,13 +134,13 @@ impl Room {
 
     /// Completes what an earlier recorder left of a task that was being stopped.
     pub fn finish(&mut self, task: i64, dir: PathBuf) {
-        self.actions.push(Action::Disk(DiskJob::Finish { task, dir, closed: Vec::new(), lock: None }));
+        self.actions.push(Action::Disk(DiskJob::Finish { task, dir, closed: Vec::new(), mix: None, lock: None }));
     }
 
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
     pub fn flush(&mut self) {
         self.end_all_tracks();
-        self.tasks.values_mut().for_each(|task| task.suspend(&self.clock));
+        std::mem::take(&mut self.tasks).into_values().for_each(|task| task.suspend(&self.clock));
     }
 
     pub fn handle_event(&mut self, event: RoomEvent, now: Mono) {
@@ -135,6 +151,7 @@ impl Room {
             RoomEvent::Closed { reason } => {
                 self.end_all_tracks();
                 self.tracks.clear();
+                self.tasks.values_mut().for_each(|task| task.update(&self.tracks, now));
                 self.selection_changed = true;
                 let text = format!("{reason:?}");
                 match self.may_come_back(&reason) {
@@ -181,9 +198,8 @@ impl Room {
             let at = self.clock.wall(since).millis();
             let text = format!("the connection to the room was lost at {at} (ms) for {gone_ms} ms: {reason}");
             for id in self.task_ids() {
-                let streams: Vec<StreamId> =
-                    self.tasks.get(&id).map_or(Vec::new(), |task| task.streams().cloned().collect());
-                streams.iter().for_each(|stream| self.note(id, stream, &text));
+                let streams = self.tasks.get(&id).map_or(Vec::new(), Task::streams);
+                streams.into_iter().for_each(|stream| self.note(id, &stream.into(), &text));
             }
         }
         self.report(Report::Joined { rejoined });
@@ -209,6 +225,7 @@ impl Room {
         self.ask_for_key_frames(now);
         for id in self.task_ids() {
             self.drive_takes(id, now);
+            self.drive_mix(id, now);
             if self.tasks.get_mut(&id).is_some_and(|task| task.ends_idle(&self.tracks, now)) {
                 // The worker answers with a stop.
                 self.report(Report::Idle { task: id });
@@ -226,9 +243,25 @@ impl Room {
         let unsettled: Vec<&StreamId> =
             self.receivers.values().filter(|r| r.is_video() && r.has_gap()).map(TrackReceiver::stream).collect();
         let up = self.connection == Connection::Up;
-        let told = task.handle_time(&self.clock, now, |stream| up && !unsettled.contains(&stream));
+        let told = task.drive_takes(&self.clock, now, |stream| up && !unsettled.contains(&stream));
         for (stream, told) in told {
             self.took(id, &stream, told);
+        }
+    }
+
+    fn drive_mix(&mut self, id: i64, now: Mono) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let own = self.receivers.values().filter(|receiver| task.records(receiver.stream()));
+        let complete = own.filter_map(|receiver| receiver.waits_since(now)).min().unwrap_or(now);
+        for event in task.drive_mix(complete, now) {
+            match event {
+                MixEvent::Opened { file, started, resumed } => {
+                    self.report(Report::FileOpened { task: id, file, started_ms: started.millis(), resumed });
+                }
+                MixEvent::Took(stream) => self.report(Report::Mixed { task: id, stream }),
+                MixEvent::Note(text) => self.note(id, &Source::Mix, &text),
+                MixEvent::Waits(_) => {}
+            }
         }
     }
 
@@ -257,14 +290,15 @@ impl Room {
         self.selection_changed = true;
         if self.connection != Connection::Up {
             // What was not received is black, and no picture that stands still.
-            let streams: Vec<StreamId> = task.streams().cloned().collect();
-            streams.iter().filter_map(|stream| task.take(stream)?.video_ended().err()).for_each(|error| {
-                tracing::error!(%error, "cannot end the picture");
-            });
+            for stream in task.streams() {
+                if let Err(error) = task.track_ended(&stream, true, since) {
+                    tracing::error!(%error, "cannot end the picture");
+                }
+            }
         }
         let (job, failed) = task.close(&self.tracks, &self.clock, since);
         for (stream, error) in failed {
-            self.report(Report::Note { task: id, stream, text: format!("closing: {error}") });
+            self.report(Report::Note { task: id, source: stream.into(), text: format!("closing: {error}") });
         }
         self.actions.push(Action::Disk(job));
     }
@@ -282,10 +316,11 @@ impl Room {
         let user = user_clock(&mut self.users, receiver.stream());
         receiver.finish(user, &mut self.units);
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
-        self.deliver_to(&stream, self.clock.now());
+        let now = self.clock.now();
+        self.deliver_to(&stream, now);
         for id in self.task_ids() {
-            let Some(take) = self.tasks.get_mut(&id).and_then(|task| task.take(&stream)) else { continue };
-            let ended = if video { take.video_ended() } else { take.audio_ended() };
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            let ended = task.track_ended(&stream, video, now);
             self.took(id, &stream, ended.map(|()| None));
         }
     }
@@ -299,31 +334,35 @@ impl Room {
         for published in changes.changed {
             for id in self.task_ids() {
                 self.offer(id, &published);
-                let take = self.tasks.get_mut(&id).and_then(|task| task.take(&published.stream));
-                if let Some(take) = take.filter(|_| published.is_video() && published.fault.is_none()) {
-                    take.set_video_muted(published.muted, now);
+                if let Some(task) = self.tasks.get_mut(&id)
+                    && published.is_video()
+                    && published.fault.is_none()
+                {
+                    task.set_video_muted(&published.stream, published.muted, now);
                 }
             }
         }
+        self.tasks.values_mut().for_each(|task| task.update(&self.tracks, now));
     }
 
     fn offer(&mut self, id: i64, published: &Published) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         if let Some(text) = task.offer(published, self.settings, &self.syncs) {
-            self.note(id, &published.stream, &text);
+            self.note(id, &published.stream.clone().into(), &text);
         }
     }
 
     fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {
         self.end_track(&sid);
         let Some(published) = self.tracks.recorded_track(&sid) else { return };
-        match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
+        let any_codec = self.tasks.values().any(Task::decodes);
+        match TrackReceiver::new(published.stream.clone(), mime, clock_rate, any_codec, self.settings) {
             Some(receiver) => _ = self.receivers.insert(sid, receiver),
             None => {
                 let what = if published.is_video() { "picture" } else { "sound" };
-                let stream = published.stream.clone();
+                let source = Source::from(published.stream.clone());
                 let text = format!("the {what} is {mime}, which cannot be recorded into MP4 yet");
-                self.task_ids().into_iter().for_each(|id| self.note(id, &stream, &text));
+                self.task_ids().into_iter().for_each(|id| self.note(id, &source, &text));
                 self.tracks.set_note(&sid, text);
             }
         }
@@ -369,14 +408,14 @@ impl Room {
             Ok(Some(TakeEvent::Opened { file, started, resumed })) => {
                 self.report(Report::FileOpened { task, file, started_ms: started.millis(), resumed });
             }
-            Err(error) => self.note(task, stream, &error.to_string()),
+            Err(error) => self.note(task, &stream.clone().into(), &error.to_string()),
         }
     }
 
-    /// Notes a fault once per task, stream and text.
-    fn note(&mut self, id: i64, stream: &StreamId, text: &str) {
-        if self.tasks.get_mut(&id).is_some_and(|task| task.note(stream, text)) {
-            self.report(Report::Note { task: id, stream: stream.clone(), text: text.to_owned() });
+    /// Notes a fault once per task, source and text.
+    fn note(&mut self, id: i64, source: &Source, text: &str) {
+        if self.tasks.get_mut(&id).is_some_and(|task| task.note(source, text)) {
+            self.report(Report::Note { task: id, source: source.clone(), text: text.to_owned() });
         }
     }
 

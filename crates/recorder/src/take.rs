@@ -4,17 +4,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use media::mp4::{self, Anchor, TrackId, Writer};
-use rules::select::StreamId;
+use media::mp4::{self, RecoveredTrack, TrackId};
 use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks};
 
 use crate::audio::{AudioLane, Sound};
 use crate::clock::Clock;
+use crate::growing::{Growing, Place, Resumed};
 use crate::messages::{AudioPlan, FileName, Settings};
-use crate::sync::{SyncQueue, Synced};
 use crate::unit::{Picture, SoundPacket, Unit};
 use crate::video::{self, RATE, VideoLane};
-use crate::{Error, Result, names};
+use crate::{Error, Result};
 
 /// How long the first media is kept before the file begins, so that sound and picture that started together begin
 /// together although one of them arrived first.
@@ -25,11 +24,9 @@ const AWAY_DELAY_NS: i64 = 300 * MILLI_NS;
 /// Which file a take writes, and how.
 #[derive(Debug, Clone)]
 pub struct TakePlan {
-    pub stream: StreamId,
-    pub dir: PathBuf,
+    pub place: Place,
     pub audio: AudioPlan,
     pub settings: Settings,
-    pub syncs: SyncQueue,
 }
 
 /// See the module's head. `push` units in the order they come, `handle_time` a few times a second, `close` at the end.
@@ -72,7 +69,7 @@ pub struct Closed {
 impl Take {
     /// A take that goes on in the stream's newest file in the plan's folder if that is unfinished.
     pub fn new(plan: TakePlan) -> Take {
-        let sequence = names::newest(&plan.dir, &plan.stream).unwrap_or(0);
+        let sequence = plan.place.newest();
         Take { plan, sequence, state: State::Idle, away_at: None }
     }
 
@@ -100,8 +97,8 @@ impl Take {
                 if matches!(&unit, Unit::Picture(picture) if !picture.key || picture.after_loss) {
                     return Ok(None);
                 }
-                match OpenFile::resume(&self.plan, self.sequence, clock)? {
-                    Resumed::File(file) => self.begin(*file, vec![unit], true).map(Some),
+                match Growing::resume(&self.plan.place, self.sequence, clock)? {
+                    Resumed::File(file, tracks) => self.begin(OpenFile::over(file, tracks), vec![unit], true).map(Some),
                     Resumed::Begin(sequence) => {
                         self.sequence = sequence;
                         self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
@@ -152,13 +149,13 @@ impl Take {
             self.open(clock)?;
         }
         let State::Open(mut file) = self.state else { return Ok(None) };
-        let end = present.then(|| now.since(file.epoch).max(0));
+        let end = present.then(|| now.since(file.file.epoch).max(0));
         let away = self.away_at.is_some();
         file.finish(end.filter(|_| !away))?;
         let still = !away && file.video.as_ref().is_some_and(VideoLane::stands_still);
         let end = end.map(|ns| Duration::from_nanos(ns as u64));
-        let name = FileName { stream: self.plan.stream.clone(), sequence: self.sequence };
-        Ok(Some(Closed { path: names::path(&self.plan.dir, &name), file: name, end, still }))
+        let place = &self.plan.place;
+        Ok(Some(Closed { path: place.path(self.sequence), file: place.file(self.sequence), end, still }))
     }
 
     /// Writes everything received and leaves the file open-ended.
@@ -177,89 +174,42 @@ impl Take {
             return Err(Error::Internal("a take was opened that held nothing"));
         };
         let epoch = units.iter().map(Unit::at).min().unwrap_or_default();
-        let file = OpenFile::create(&self.plan, self.sequence, epoch, clock)?;
-        self.begin(file, units, false)
+        let file = Growing::create(&self.plan.place, self.sequence, epoch, clock)?;
+        self.begin(OpenFile::over(Box::new(file), Vec::new()), units, false)
     }
 
     fn begin(&mut self, mut file: OpenFile, units: Vec<Unit>, resumed: bool) -> Result<TakeEvent> {
-        let started = Wall(file.writer.anchor().epoch_ns);
+        let started = file.file.started();
         for unit in &units {
             file.push(unit, self.plan.audio)?;
         }
-        self.sequence = file.sequence;
+        self.sequence = file.file.sequence;
         self.state = State::Open(Box::new(file));
-        let file = FileName { stream: self.plan.stream.clone(), sequence: self.sequence };
+        let file = self.plan.place.file(self.sequence);
         Ok(TakeEvent::Opened { file, started, resumed })
     }
 }
 
-/// What is there to go on with.
-enum Resumed {
-    File(Box<OpenFile>),
-    /// Nothing: a file with this number is to be begun.
-    Begin(u32),
-}
-
 /// A file that is being written.
 struct OpenFile {
-    writer: Writer,
-    sequence: u32,
-    epoch: Mono,
+    file: Box<Growing>,
     video: Option<VideoLane>,
     audio: Option<AudioLane>,
     audio_track: Option<TrackId>,
-    flushed_at: Mono,
-    /// Synced for as long as it is there.
-    _synced: Synced,
 }
 
 impl OpenFile {
-    fn create(plan: &TakePlan, sequence: u32, epoch: Mono, clock: &Clock) -> Result<OpenFile> {
-        let note = serde_json::to_vec(&plan.stream).unwrap_or_default();
-        let anchor = Anchor { epoch_ns: clock.wall(epoch).0, note };
-        let name = FileName { stream: plan.stream.clone(), sequence };
-        let writer = Writer::create(&names::path(&plan.dir, &name), anchor)?;
-        OpenFile::over(writer, sequence, epoch, &plan.syncs)
-    }
-
-    /// The unfinished file of before a restart if there is one. A finished one makes the take go on with the next.
-    fn resume(plan: &TakePlan, sequence: u32, clock: &Clock) -> Result<Resumed> {
-        let path = names::path(&plan.dir, &FileName { stream: plan.stream.clone(), sequence });
-        if !path.try_exists()? {
-            return Ok(Resumed::Begin(sequence));
-        }
-        match Writer::recover(&path) {
-            Ok((writer, recovered)) => {
-                let epoch = clock.at_wall(Wall(recovered.anchor.epoch_ns));
-                let mut file = OpenFile::over(writer, sequence, epoch, &plan.syncs)?;
-                for track in recovered.tracks {
-                    match track.entries.first().map(mp4::SampleEntry::kind) {
-                        Some(mp4::Kind::Video) => file.video = Some(VideoLane::new(track.id, track.end as i64)),
-                        Some(mp4::Kind::Audio) => file.audio_track = Some(track.id),
-                        None => {}
-                    }
-                }
-                Ok(Resumed::File(Box::new(file)))
-            }
-            Err(mp4::Error::Empty) => {
-                std::fs::remove_file(&path)?;
-                Ok(Resumed::Begin(sequence))
-            }
-            Err(error @ mp4::Error::Io(_)) => Err(error.into()),
-            Err(error) => {
-                if !matches!(error, mp4::Error::Finished) {
-                    // It stays as it is, and is reported at the end of the task.
-                    tracing::error!(?path, %error, "cannot go on in this file; the next one is begun");
-                }
-                OpenFile::resume(plan, sequence + 1, clock)
+    /// `tracks`: those that are in the file already.
+    fn over(file: Box<Growing>, tracks: Vec<RecoveredTrack>) -> OpenFile {
+        let mut open = OpenFile { file, video: None, audio: None, audio_track: None };
+        for track in tracks {
+            match track.entries.first().map(mp4::SampleEntry::kind) {
+                Some(mp4::Kind::Video) => open.video = Some(VideoLane::new(track.id, track.end as i64)),
+                Some(mp4::Kind::Audio) => open.audio_track = Some(track.id),
+                None => {}
             }
         }
-    }
-
-    fn over(writer: Writer, sequence: u32, epoch: Mono, syncs: &SyncQueue) -> Result<OpenFile> {
-        let _synced = syncs.add(writer.syncer()?);
-        let flushed_at = Mono::default();
-        Ok(OpenFile { writer, sequence, epoch, video: None, audio: None, audio_track: None, flushed_at, _synced })
+        open
     }
 
     fn push(&mut self, unit: &Unit, plan: AudioPlan) -> Result<()> {
@@ -270,14 +220,14 @@ impl OpenFile {
     }
 
     fn push_picture(&mut self, picture: &Picture) -> Result<()> {
-        let at = ns_to_ticks(picture.at.since(self.epoch), RATE);
+        let at = ns_to_ticks(picture.at.since(self.file.epoch), RATE);
         if self.video.is_none() {
             let Some(config) = picture.config.as_ref().filter(|_| picture.key) else { return Ok(()) };
-            let track = self.writer.add_track(video::sample_entry(config)?)?;
+            let track = self.file.writer.add_track(video::sample_entry(config)?)?;
             self.video = Some(VideoLane::new(track, 0));
         }
         match &mut self.video {
-            Some(lane) => lane.push(at, picture, &mut self.writer),
+            Some(lane) => lane.push(at, picture, &mut self.file.writer),
             None => Ok(()),
         }
     }
@@ -285,35 +235,31 @@ impl OpenFile {
     fn push_sound(&mut self, sound: &SoundPacket, plan: AudioPlan) -> Result<()> {
         let track = match self.audio_track {
             Some(track) => track,
-            None => *self.audio_track.insert(self.writer.add_track(AudioLane::entry(plan)?)?),
+            None => *self.audio_track.insert(self.file.writer.add_track(AudioLane::entry(plan)?)?),
         };
         let lane = match &mut self.audio {
             Some(lane) => lane,
-            None => self.audio.insert(AudioLane::new(plan, track, self.writer.end(track) as i64)?),
+            None => self.audio.insert(AudioLane::new(plan, track, self.file.writer.end(track) as i64)?),
         };
-        let position = ns_to_ticks(sound.at.since(self.epoch), 48_000);
+        let position = ns_to_ticks(sound.at.since(self.file.epoch), 48_000);
         let sound =
             Sound { position, packet: &sound.data, duration: i64::from(sound.duration), after_loss: sound.after_loss };
-        lane.push(&sound, &mut self.writer)
+        lane.push(&sound, &mut self.file.writer)
     }
 
     fn picture_away(&mut self) -> Result<()> {
-        self.video.as_mut().map_or(Ok(()), |lane| lane.go_away(&mut self.writer))
+        self.video.as_mut().map_or(Ok(()), |lane| lane.go_away(&mut self.file.writer))
     }
 
     fn sound_away(&mut self) -> Result<()> {
-        self.audio.take().map_or(Ok(()), |lane| lane.finish(&mut self.writer))
+        self.audio.take().map_or(Ok(()), |lane| lane.finish(&mut self.file.writer))
     }
 
     fn handle_time(&mut self, now: Mono, settled: bool, settings: &Settings) -> Result<()> {
         if let Some(lane) = self.video.as_mut().filter(|_| settled) {
-            lane.handle_time(ns_to_ticks(now.since(self.epoch), RATE), &mut self.writer)?;
+            lane.handle_time(ns_to_ticks(now.since(self.file.epoch), RATE), &mut self.file.writer)?;
         }
-        if now.since(self.flushed_at) >= i64::from(settings.fragment_ms) * MILLI_NS {
-            self.flushed_at = now;
-            self.writer.flush()?;
-        }
-        Ok(())
+        self.file.flush_if_due(now, settings)
     }
 
     /// Writes what is left. The last picture lasts until `end` (nanoseconds of media time) if there is one, else its usual
@@ -322,9 +268,9 @@ impl OpenFile {
         self.sound_away()?;
         if let Some(lane) = &mut self.video {
             let until = end.map(|ns| ns_to_ticks(ns.min(i64::MAX / SECOND_NS), RATE));
-            lane.finish(until, &mut self.writer)?;
+            lane.finish(until, &mut self.file.writer)?;
         }
-        Ok(self.writer.flush()?)
+        Ok(self.file.writer.flush()?)
     }
 }
 

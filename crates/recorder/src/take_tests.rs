@@ -7,9 +7,12 @@ use codec::{black, opus};
 use media::bitstream::h264::H264Config;
 use media::mp4::{Finished, check};
 use media::packet::VideoConfig;
-use rules::select::StreamKind;
+use rules::select::{StreamId, StreamKind};
 
 use super::*;
+use crate::messages::FileName;
+use crate::names;
+use crate::sync::SyncQueue;
 use crate::unit::{Picture, SoundPacket};
 
 const FRAME_MS: i64 = 40;
@@ -61,11 +64,13 @@ impl User {
 
     fn new_take(&self, audio: AudioPlan) -> Take {
         Take::new(TakePlan {
-            stream: StreamId { user: "u".into(), kind: StreamKind::Camera },
-            dir: self.dir.path().to_owned(),
+            place: Place {
+                source: StreamId { user: "u".into(), kind: StreamKind::Camera }.into(),
+                dir: self.dir.path().to_owned(),
+                syncs: SyncQueue::start(Duration::from_secs(2)).expect("a thread"),
+            },
             audio,
             settings: Settings::default(),
-            syncs: SyncQueue::start(Duration::from_secs(2)).expect("a thread"),
         })
     }
 
@@ -76,7 +81,7 @@ impl User {
             let (at, arrival) = (ms(t), ms(t));
             if picture && t % FRAME_MS == 0 {
                 let (data, config) = (self.picture.clone(), Some(self.config.clone()));
-                let unit = Picture { at, arrival, data, key: true, after_loss: false, config };
+                let unit = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: 0 };
                 take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken");
             }
             if sound {
@@ -224,7 +229,7 @@ fn a_picture_that_stands_still_stays_to_the_stop() {
 #[test]
 fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
     let mut user = User::new(AAC);
-    let name = |sequence| FileName { stream: StreamId { user: "u".into(), kind: StreamKind::Camera }, sequence };
+    let name = |sequence| FileName { source: StreamId { user: "u".into(), kind: StreamKind::Camera }.into(), sequence };
     let damaged = names::path(user.dir.path(), &name(0));
     std::fs::write(&damaged, vec![7; 100_000]).expect("written");
     user.take = Some(user.new_take(AAC));

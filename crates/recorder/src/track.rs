@@ -35,6 +35,8 @@ pub struct TrackReceiver {
     key_frame_began: Option<Mono>,
     /// How long after its first packet a key frame may still come.
     key_frame_wait_ns: i64,
+    /// Capture time of the newest media given out.
+    given: Option<Mono>,
     /// What comes now is a server's blank picture and not the sender's.
     blank: bool,
 }
@@ -48,10 +50,20 @@ enum Media {
 }
 
 impl TrackReceiver {
-    /// Nothing for codecs that cannot be recorded.
-    pub fn new(stream: StreamId, mime: &str, clock_rate: u32, settings: Settings) -> Option<TrackReceiver> {
+    /// Nothing for codecs that cannot be recorded: as they are, or (`any_codec`) decoded.
+    pub fn new(
+        stream: StreamId,
+        mime: &str,
+        clock_rate: u32,
+        any_codec: bool,
+        settings: Settings,
+    ) -> Option<TrackReceiver> {
+        let video = |codec| (Media::Video(Box::new(Depacketizer::new(codec))), Pace::Picture);
         let (media, pace) = match mime.to_ascii_lowercase().as_str() {
-            "video/h264" => (Media::Video(Box::new(Depacketizer::new(VideoCodec::H264))), Pace::Picture),
+            "video/h264" => video(VideoCodec::H264),
+            "video/vp8" if any_codec => video(VideoCodec::Vp8),
+            "video/vp9" if any_codec => video(VideoCodec::Vp9),
+            "video/av1" if any_codec => video(VideoCodec::Av1),
             "audio/opus" => (Media::Audio { lost: false }, Pace::Sound),
             _ => return None,
         };
@@ -67,6 +79,7 @@ impl TrackReceiver {
             last_key_frame: None,
             key_frame_began: None,
             key_frame_wait_ns: wait_ns + SETTLE_NS,
+            given: None,
             blank: false,
         })
     }
@@ -82,6 +95,12 @@ impl TrackReceiver {
     /// Whether packets that arrived wait for missing ones.
     pub fn has_gap(&self) -> bool {
         self.reorder.next_timeout().is_some()
+    }
+
+    /// While packets are missing: from when on media may still come. At most as long ago as they are waited for.
+    pub fn waits_since(&self, now: Mono) -> Option<Mono> {
+        let earliest = now.plus(-self.key_frame_wait_ns);
+        self.has_gap().then(|| self.given.unwrap_or(earliest).max(earliest))
     }
 
     /// Whether time alone may bring media out: something waits for missing packets, or for its place.
@@ -165,6 +184,7 @@ impl TrackReceiver {
                 Unit::Picture(picture) => picture.at = at,
                 Unit::Sound(sound) => sound.at = at.plus(-ticks_to_ns(OPUS_DELAY, 48_000)),
             }
+            self.given = self.given.max(Some(at));
             out.push(unit);
         }
     }
@@ -212,6 +232,7 @@ impl TrackReceiver {
                         key: frame.key,
                         after_loss: frame.after_loss,
                         config: frame.config,
+                        rotation: frame.rotation.unwrap_or(0),
                     };
                     self.unplaced.push_back((frame.rtp_time, Unit::Picture(picture)));
                 }
@@ -258,7 +279,7 @@ mod tests {
         let stream = StreamId { user: "u".into(), kind: StreamKind::Camera };
         let settings = Settings::default();
         let mut receiver =
-            TrackReceiver::new(stream, "video/H264", 90_000, settings).expect("a codec that is recorded");
+            TrackReceiver::new(stream, "video/H264", 90_000, false, settings).expect("a codec that is recorded");
         let (user, mut out) = (UserClock::default(), Vec::new());
         let start = Mono(1_000 * MILLI_NS);
         assert!(!receiver.key_frame_is_due(true, start), "it will begin with a key frame");

@@ -43,6 +43,8 @@ pub struct Picture {
     pub after_loss: bool,
     /// On key frames.
     pub config: Option<Arc<VideoConfig>>,
+    /// Clockwise turn that shows it upright, degrees.
+    pub rotation: u16,
 }
 
 /// One Opus packet.

@@ -312,8 +312,9 @@ mod tests {
         a.send(&mut queue);
         assert!(queue.is_empty());
         let sent_by = Instant::now();
-        // Reads late on purpose: the time of reading must not leak into the receive times.
-        std::thread::sleep(Duration::from_millis(30));
+        // Reads late on purpose: the time of reading must not leak into the receive times. Much later than a busy machine
+        // takes between reading two clocks.
+        std::thread::sleep(Duration::from_millis(300));
         let mut got = Vec::new();
         while got.len() < 150 {
             let n = b.recv_batch(|src, at, bytes| got.push((src, at, bytes.to_vec()))).expect("reads");
@@ -322,7 +323,7 @@ mod tests {
         for (i, (src, at, bytes)) in got.iter().enumerate() {
             assert_eq!(*src, a.local_addr());
             assert_eq!(*bytes, vec![i as u8; 100 + i]);
-            let slack = Duration::from_millis(2);
+            let slack = Duration::from_millis(100);
             assert!(*at + slack >= before && *at <= sent_by + slack, "kernel time, not the time of reading");
         }
         assert_eq!(b.recv_batch(|_, _, _| {}).expect("reads"), 0);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use recorder::messages::{AudioPlan, Command, FinishedFile, Report, RoomJob, Settings, TaskJob};
+use recorder::messages::{AudioPlan, Command, FinishedFile, OutputPlan, Report, RoomJob, Settings, TaskJob};
 use rules::select::{Selection, StreamId, StreamKind};
 
 use crate::worker::child::Recorder;
@@ -97,7 +97,7 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         task: TASK,
         dir: spool.to_owned(),
         select: Selection { targets: plan.users.iter().flat_map(both).collect(), ..Selection::default() },
-        audio: plan.audio,
+        output: OutputPlan::Streams { audio: plan.audio },
         audio_only: false,
         max_idle_ms: plan.max_idle.as_millis() as i64,
     }
@@ -117,8 +117,8 @@ fn tell(report: &Report) {
     match report {
         Report::Joined { .. } => eprintln!("in the room"),
         Report::Interrupted { reason } => eprintln!("connection lost ({reason}), coming back"),
-        Report::FileOpened { file, .. } => eprintln!("recording {} ({})", file.stream.user, file.stream.kind.letter()),
-        Report::Note { stream, text, .. } => eprintln!("{}: {text}", stream.user),
+        Report::FileOpened { file, .. } => eprintln!("recording {}", file.source),
+        Report::Note { source, text, .. } => eprintln!("{source}: {text}"),
         _ => {}
     }
 }

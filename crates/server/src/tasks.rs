@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rules::error::{ApiError, ErrorKind};
 use rules::ids::{AppId, TaskKey};
 use rules::request::{StartRecord, UpdateRecord};
+use rules::select::{Source, StreamId};
 use store::{File, FileState, NewTask, Start, Stop, Store, Task, TaskState};
 
 use crate::api::{FilePlace, FileView, Recording, Started, StreamView, TaskStatus, TaskView, no_such_task};
@@ -21,6 +22,8 @@ pub struct Tasks {
     pub worker: Worker,
     /// The room server of each app, by its name in the configuration.
     pub room_servers: BTreeMap<AppId, String>,
+    /// Changes follow each other: each begins with what the one before made.
+    pub changing: tokio::sync::Mutex<()>,
 }
 
 impl Recording for Tasks {
@@ -52,11 +55,18 @@ impl Recording for Tasks {
     }
 
     async fn update(&self, change: UpdateRecord) -> Result<(), ApiError> {
+        let _turn = self.changing.lock().await;
         let task = self.newest(&change.key).await?.filter(|task| task.state.is_running());
         let task = task.ok_or_else(|| no_such_task(&change.key))?;
         let request: StartRecord = serde_json::from_value(task.request).map_err(internal)?;
-        // Only a mixed task can be changed, and none is running yet: what comes out is the reason why not.
-        change.apply(&request).map(drop)
+        let changed = change.apply(&request)?;
+        let task = match self.store.change_request(task.id, &changed.into()).await {
+            // It was stopped meanwhile.
+            Err(error) if error.kind() == store::Kind::Conflict => return Err(no_such_task(&change.key)),
+            changed => changed.map_err(internal)?,
+        };
+        tracing::info!(task = task.id.0, key = %task.key, "task changed");
+        self.worker.update(&task).await.map_err(internal)
     }
 
     async fn stop(&self, key: TaskKey) -> Result<(), ApiError> {
@@ -74,7 +84,8 @@ impl Recording for Tasks {
     async fn task(&self, key: TaskKey) -> Result<TaskView, ApiError> {
         let task = self.newest(&key).await?.ok_or_else(|| no_such_task(&key))?;
         let files = self.store.files_of(task.id).await.map_err(internal)?;
-        Ok(view(&task, &files))
+        let mixed = self.store.mixed_streams(task.id).await.map_err(internal)?;
+        Ok(view(&task, &files, &mixed))
     }
 }
 
@@ -86,7 +97,7 @@ impl Tasks {
 
 /// A task as GetRecordTask tells it. It counts as running until its last file is complete, so that a caller who waits
 /// for the end finds all files.
-fn view(task: &Task, files: &[File]) -> TaskView {
+fn view(task: &Task, files: &[File], mixed: &[StreamId]) -> TaskView {
     let status = match task.state {
         TaskState::Requested | TaskState::Starting => TaskStatus::NotStarted,
         TaskState::Recording | TaskState::Stopping | TaskState::Finishing => TaskStatus::Running,
@@ -104,31 +115,32 @@ fn view(task: &Task, files: &[File]) -> TaskView {
         files: files
             .iter()
             .filter(|file| file.state == FileState::Finished)
-            .filter_map(|file| file_view(file, request.as_ref()))
+            .filter_map(|file| file_view(file, mixed, request.as_ref()))
             .collect(),
         notes: task.notes.iter().chain(error).cloned().collect(),
     }
 }
 
-fn file_view(file: &File, request: Option<&StartRecord>) -> Option<FileView> {
+/// `mixed`: the streams that the task's mix took in.
+fn file_view(file: &File, mixed: &[StreamId], request: Option<&StartRecord>) -> Option<FileView> {
     let facts = file.facts.as_ref()?;
-    let listed = request.and_then(|request| {
-        request.targets.iter().find(|target| {
-            target.stream.user_id.as_str() == file.stream.user
-                && i64::from(target.stream.stream_type as u8) == file.stream.kind.number()
-        })
-    });
-    let stream = StreamView {
-        index: listed.and_then(|target| target.index),
-        user_id: file.stream.user.clone(),
-        stream_type: file.stream.kind.number() as u8,
+    let stream = |stream: &StreamId| {
+        let listed = request.and_then(|request| request.targets.iter().find(|t| StreamId::from(&t.stream) == *stream));
+        StreamView {
+            index: listed.and_then(|target| target.index),
+            user_id: stream.user.clone(),
+            stream_type: stream.kind.number() as u8,
+        }
     };
     Some(FileView {
         place: FilePlace::Vid(file.vid.to_string()),
         duration_ms: facts.duration_ms as i64,
         size_bytes: facts.size as i64,
         start_time_ms: file.started_ms,
-        stream_list: vec![stream],
+        stream_list: match &file.source {
+            Source::Mix => mixed.iter().map(stream).collect(),
+            Source::Stream(only) => vec![stream(only)],
+        },
         video_codec: facts.video_codec.clone().unwrap_or_default(),
         audio_codec: facts.audio_codec.clone().unwrap_or_default(),
         video_width: facts.width.unwrap_or(0),

@@ -6,6 +6,7 @@
 
 pub mod child;
 pub mod library;
+mod plan;
 mod reports;
 mod room;
 mod settle;
@@ -17,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use recorder::messages::{AudioPlan, Settings, TaskJob};
+use recorder::messages::{Settings, TaskJob};
 use rtc::client::RoomServer;
-use rules::request::{AudioOutput, CaptureMedia, StartRecord};
+use rules::request::{CaptureMedia, StartRecord};
 use store::{Store, Task, TaskRow, TaskStep};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
@@ -71,11 +72,13 @@ struct Rooms {
     closed: bool,
 }
 
-/// A room of a room server.
+/// A room of a room server, as one recorder process sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RoomKey {
     server: String,
     room: String,
+    /// The mixed task whose process it is; nothing for the one of all single-stream tasks.
+    mix: Option<i64>,
 }
 
 /// Why a task cannot be taken up.
@@ -125,6 +128,12 @@ impl Worker {
         self.send(task, RoomCommand::Start(job)).await
     }
 
+    /// Has the recorder go on as the task's changed request says.
+    pub async fn update(&self, task: &Task) -> Result<(), WorkerError> {
+        let job = self.inner.job(task)?;
+        self.send(task, RoomCommand::Change(job)).await
+    }
+
     /// Has the task's recording ended and its files completed. May be repeated.
     pub async fn stop(&self, task: &Task) {
         let command = RoomCommand::Stop { task: task.id.0, dir: self.inner.task_dir(task.id) };
@@ -149,7 +158,11 @@ impl Worker {
     async fn send(&self, task: &Task, command: RoomCommand) -> Result<(), WorkerError> {
         let server = self.inner.config.room_servers.get(&task.room_server);
         let server = server.ok_or_else(|| WorkerError::UnknownRoomServer(task.room_server.clone()))?;
-        let key = RoomKey { server: task.room_server.clone(), room: task.key.room_id.to_string() };
+        let key = RoomKey {
+            server: task.room_server.clone(),
+            room: task.key.room_id.to_string(),
+            mix: plan::is_mixed(&task.request).then_some(task.id.0),
+        };
         let mut command = command;
         loop {
             match self.try_send(&key, server, command) {
@@ -205,18 +218,11 @@ impl Inner {
     fn job(&self, task: &Task) -> Result<TaskJob, WorkerError> {
         let request: StartRecord =
             serde_json::from_value(task.request.clone()).map_err(|error| WorkerError::Request(error.to_string()))?;
-        let audio = match request.extension.audio {
-            AudioOutput::Opus => AudioPlan::Opus,
-            AudioOutput::Aac => AudioPlan::Aac {
-                channels: request.encode.audio_channels as u8,
-                bitrate: request.encode.audio_bitrate_kbps * 1000,
-            },
-        };
         Ok(TaskJob {
             task: task.id.0,
             dir: self.task_dir(task.id),
             select: request.selection(),
-            audio,
+            output: plan::output(&request),
             audio_only: request.control.media == CaptureMedia::AudioOnly,
             max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
         })

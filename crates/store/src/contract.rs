@@ -3,6 +3,8 @@
 use std::pin::Pin;
 
 use rules::ids::TaskKey;
+use rules::select::StreamId;
+use serde_json::Value;
 
 use crate::{
     File, FileFacts, FileRow, NewFile, NewTask, Result, Start, Stop, Task, TaskRow, TaskStep, Unfinished, Vid,
@@ -30,6 +32,15 @@ pub trait Store: Send + Sync + 'static {
     /// Adds a remark for people to a task, once per text; beyond [`MAX_NOTES`](crate::MAX_NOTES) nothing is added.
     fn note_task<'a>(&'a self, id: TaskRow, note: &'a str) -> Answer<'a, Task>;
 
+    /// Replaces the request of a running task by one that was changed. `Conflict` for a task that does not run any more.
+    fn change_request<'a>(&'a self, id: TaskRow, request: &'a Value) -> Answer<'a, Task>;
+
+    /// Notes that a mixed task took a stream in; once per stream.
+    fn add_mixed_stream<'a>(&'a self, id: TaskRow, stream: &'a StreamId) -> Answer<'a, ()>;
+
+    /// The streams that a mixed task took in, in the order of their first coming.
+    fn mixed_streams(&self, id: TaskRow) -> Answer<'_, Vec<StreamId>>;
+
     /// One task by its row; `NotFound` when there is none.
     fn task(&self, id: TaskRow) -> Answer<'_, Task>;
 
@@ -39,7 +50,7 @@ pub trait Store: Send + Sync + 'static {
     /// All tasks that have not ended, oldest first, each with all its files: what a restart goes on with.
     fn list_unfinished(&self) -> Answer<'_, Vec<Unfinished>>;
 
-    /// Adds a file to an unfinished task. The same task, stream and number again answers the existing row, with its own `Vid`.
+    /// Adds a file to an unfinished task. The same task, source and number again answers the existing row, with its own `Vid`.
     fn add_file<'a>(&'a self, new: &'a NewFile) -> Answer<'a, File>;
 
     /// Recording of a file has ended; from now on only its index is made. Nothing happens if it is further already.
@@ -52,7 +63,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the row of a file into which no media was ever written. `Conflict` for a finished file.
     fn discard_file(&self, id: FileRow) -> Answer<'_, ()>;
 
-    /// All files of a task, by stream and number.
+    /// All files of a task, by source and number.
     fn files_of(&self, task: TaskRow) -> Answer<'_, Vec<File>>;
 
     /// One file by its `Vid`.

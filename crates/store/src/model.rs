@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rules::ids::TaskKey;
-use rules::select::StreamId;
+use rules::select::Source;
 use serde_json::Value;
 
 use crate::{FileState, TaskState};
@@ -90,8 +90,8 @@ pub struct Unfinished {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFile {
     pub task: TaskRow,
-    pub stream: StreamId,
-    /// 0 for the first file of the stream.
+    pub source: Source,
+    /// 0 for the first file of the source.
     pub seq: u32,
     pub vid: Vid,
     /// Relative to the spool.
@@ -122,7 +122,7 @@ pub struct FileFacts {
 pub struct File {
     pub id: FileRow,
     pub task: TaskRow,
-    pub stream: StreamId,
+    pub source: Source,
     pub seq: u32,
     pub vid: Vid,
     pub state: FileState,

@@ -2,6 +2,7 @@
 //! that a mistake there is not repeated here.
 
 mod boxes;
+mod pictures;
 mod track;
 
 use std::{path::Path, time::Duration};
@@ -24,7 +25,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackReport {
     pub id: u32,
-    /// Type of the first sample entry: `avc1`, `mp4a`, `Opus`.
+    /// Type of the first sample entry: `avc1`, `hev1`, `mp4a`, `Opus`.
     pub codec: String,
     /// Number of sample entries.
     pub entries: usize,
@@ -41,7 +42,7 @@ pub struct TrackReport {
     pub keys: usize,
 }
 
-/// Tracks may end this far apart: one frame of AAC.
+/// Tracks may end this far apart, or one of their own frames of AAC where that is longer: a frame of AAC at 48 kHz.
 const ONE_FRAME: Duration = Duration::from_millis(22);
 /// No `moov` is larger.
 const MAX_MOOV: u64 = 512 << 20;
@@ -98,7 +99,8 @@ pub(super) fn check_on(disk: &dyn Disk) -> Result<Report, Vec<String>> {
     }
     let shortest = reports.iter().map(|report| report.duration).min().unwrap_or_default();
     let longest = reports.iter().map(|report| report.duration).max().unwrap_or_default();
-    if longest - shortest > ONE_FRAME {
+    let one_frame = tracks.iter().map(Track::frame).fold(ONE_FRAME, Duration::max);
+    if longest - shortest > one_frame {
         faults.push(format!("tracks end {:?} apart", longest - shortest));
     }
     let report = Report { size: file.size, duration: longest, tracks: reports };

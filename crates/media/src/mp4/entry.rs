@@ -4,7 +4,10 @@ use std::num::NonZeroU16;
 
 use shiguredo_mp4::{
     FixedPointNumber, Uint,
-    bitstream::h264::{H264SampleEntryConfig, LengthSize, build_avc1_box},
+    bitstream::{
+        h264::{H264SampleEntryConfig, LengthSize, build_avc1_box},
+        h265::{H265ConstantFrameRate, H265SampleEntryConfig, build_hev1_box},
+    },
     boxes::{self, AudioSampleEntryFields, DopsBox, EsdsBox, Mp4aBox, OpusBox},
     descriptors::{DecoderConfigDescriptor, DecoderSpecificInfo, EsDescriptor, SlConfigDescriptor},
 };
@@ -22,6 +25,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     H264,
+    H265,
     Aac,
     Opus,
 }
@@ -31,8 +35,16 @@ impl Codec {
     pub fn name(self) -> &'static str {
         match self {
             Codec::H264 => "h264",
+            Codec::H265 => "h265",
             Codec::Aac => "aac",
             Codec::Opus => "opus",
+        }
+    }
+
+    pub fn kind(self) -> Kind {
+        match self {
+            Codec::H264 | Codec::H265 => Kind::Video,
+            Codec::Aac | Codec::Opus => Kind::Audio,
         }
     }
 }
@@ -56,8 +68,28 @@ impl SampleEntry {
         Self::from_box(boxes::SampleEntry::Avc1(raw))
     }
 
-    /// AAC-LC at 48 kHz: `config` is the AudioSpecificConfig, samples are raw frames without ADTS headers.
-    pub fn aac(channels: u8, config: &[u8]) -> Self {
+    /// H.265, likewise (`hev1`); its sets are of one layer, and width and height those of the first `sps`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when a list is empty or holds other NAL units, or the first `sps` cannot be read.
+    pub fn h265(vps: &[Vec<u8>], sps: &[Vec<u8>], pps: &[Vec<u8>]) -> Result<Self> {
+        let config = H265SampleEntryConfig {
+            length_size: LengthSize::FourBytes,
+            avg_frame_rate: H265SampleEntryConfig::AVG_FRAME_RATE_UNSPECIFIED,
+            constant_frame_rate: H265ConstantFrameRate::Unknown,
+        };
+        let raw = build_hev1_box(vps, sps, pps, &config).map_err(|e| Error::Invalid(format!("H.265 entry: {e}")))?;
+        Self::from_box(boxes::SampleEntry::Hev1(raw))
+    }
+
+    /// AAC-LC at `sample_rate` Hz: 16000, 32000, 44100 or 48000. `config` is the AudioSpecificConfig and must say the
+    /// same; samples are raw frames without ADTS headers.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another rate.
+    pub fn aac(channels: u8, sample_rate: u32, config: &[u8]) -> Result<Self> {
+        let known = AAC_RATES.into_iter().find(|rate| u32::from(*rate) == sample_rate);
+        let sample_rate = known.ok_or_else(|| Error::Invalid(format!("AAC at {sample_rate} Hz")))?;
         let info = DecoderSpecificInfo { payload: config.to_vec() };
         let es = EsDescriptor {
             es_id: EsDescriptor::MIN_ES_ID,
@@ -76,15 +108,15 @@ impl SampleEntry {
             },
             sl_config_descr: SlConfigDescriptor,
         };
-        let raw = Mp4aBox { audio: audio(channels), esds_box: EsdsBox { es }, unknown_boxes: Vec::new() };
-        Self { codec: Codec::Aac, raw: boxes::SampleEntry::Mp4a(raw) }
+        let raw = Mp4aBox { audio: audio(channels, sample_rate), esds_box: EsdsBox { es }, unknown_boxes: Vec::new() };
+        Self::from_box(boxes::SampleEntry::Mp4a(raw))
     }
 
     /// Opus: `pre_skip` samples (48 kHz) at the beginning of the track are not played.
     pub fn opus(channels: u8, pre_skip: u16) -> Self {
         let dops_box =
-            DopsBox { output_channel_count: channels, pre_skip, input_sample_rate: SAMPLE_RATE, output_gain: 0 };
-        let raw = OpusBox { audio: audio(channels), dops_box, unknown_boxes: Vec::new() };
+            DopsBox { output_channel_count: channels, pre_skip, input_sample_rate: OPUS_RATE.into(), output_gain: 0 };
+        let raw = OpusBox { audio: audio(channels, OPUS_RATE), dops_box, unknown_boxes: Vec::new() };
         Self { codec: Codec::Opus, raw: boxes::SampleEntry::Opus(raw) }
     }
 
@@ -96,11 +128,17 @@ impl SampleEntry {
     pub(super) fn from_box(raw: boxes::SampleEntry) -> Result<Self> {
         let codec = match &raw {
             boxes::SampleEntry::Avc1(_) => Codec::H264,
-            boxes::SampleEntry::Mp4a(_) => Codec::Aac,
+            boxes::SampleEntry::Hev1(_) => Codec::H265,
+            boxes::SampleEntry::Mp4a(mp4a) if AAC_RATES.contains(&mp4a.audio.samplerate.integer) => Codec::Aac,
             boxes::SampleEntry::Opus(_) => Codec::Opus,
             _ => return Err(Error::Corrupt("unknown sample entry".into())),
         };
         Ok(Self { codec, raw })
+    }
+
+    /// Whether samples of this entry and of the other can be in one track.
+    pub(super) fn shares_track_with(&self, other: &SampleEntry) -> bool {
+        self.codec == other.codec && self.timescale() == other.timescale()
     }
 
     pub fn codec(&self) -> Codec {
@@ -108,26 +146,29 @@ impl SampleEntry {
     }
 
     pub fn kind(&self) -> Kind {
-        match self.codec {
-            Codec::H264 => Kind::Video,
-            Codec::Aac | Codec::Opus => Kind::Audio,
-        }
+        self.codec.kind()
     }
 
-    /// Ticks per second of the times of a track with this entry.
+    /// Ticks per second of the times of a track with this entry: 90 000, or the sample rate.
     pub fn timescale(&self) -> u32 {
         match self.kind() {
             Kind::Video => 90_000,
-            Kind::Audio => SAMPLE_RATE,
+            Kind::Audio => self.sample_rate(),
+        }
+    }
+
+    /// Samples of sound per second; zero for a picture.
+    pub fn sample_rate(&self) -> u32 {
+        match &self.raw {
+            boxes::SampleEntry::Mp4a(mp4a) => mp4a.audio.samplerate.integer.into(),
+            boxes::SampleEntry::Opus(_) => OPUS_RATE.into(),
+            _ => 0,
         }
     }
 
     /// Width and height in pixels; zero for sound.
     pub fn size(&self) -> (u16, u16) {
-        match &self.raw {
-            boxes::SampleEntry::Avc1(avc1) => (avc1.visual.width, avc1.visual.height),
-            _ => (0, 0),
-        }
+        self.raw.video_resolution().unwrap_or_default()
     }
 
     /// Channels of sound; zero for a picture.
@@ -149,23 +190,31 @@ impl SampleEntry {
         }
     }
 
-    /// Ticks of one filler sample: a frame of silence, or 200 ms of black.
+    /// Whether a hole in a track of this entry is filled with black or silence, and not with its own pictures.
+    pub(super) fn has_filler(&self) -> bool {
+        self.codec != Codec::H265
+    }
+
+    /// Ticks of one filler sample: a frame of silence, or 200 ms of a picture.
     pub fn filler_duration(&self) -> u32 {
         match self.codec {
-            Codec::H264 => self.timescale() / 5,
+            Codec::H264 | Codec::H265 => self.timescale() / 5,
             Codec::Aac => 1024,
             Codec::Opus => 960,
         }
     }
 }
 
-const SAMPLE_RATE: u32 = 48_000;
+/// In Hz, whatever went into the encoder.
+const OPUS_RATE: u16 = 48_000;
+/// Rates whose time units (see `timeline`) are whole numbers and that fit into a sample entry.
+const AAC_RATES: [u16; 4] = [16_000, 32_000, 44_100, 48_000];
 
-fn audio(channels: u8) -> AudioSampleEntryFields {
+fn audio(channels: u8, sample_rate: u16) -> AudioSampleEntryFields {
     AudioSampleEntryFields {
         data_reference_index: NonZeroU16::MIN,
         channelcount: channels.into(),
         samplesize: AudioSampleEntryFields::DEFAULT_SAMPLESIZE,
-        samplerate: FixedPointNumber::new(48_000, 0),
+        samplerate: FixedPointNumber::new(sample_rate, 0),
     }
 }

@@ -24,7 +24,8 @@ use super::{
 
 /// Gives the bytes of filler media. Asked only for what is needed, once per file.
 pub trait Filler {
-    /// One black H.264 key frame of this size: its sample entry and the sample, with the parameter sets in band.
+    /// One black H.264 key frame of this size: its sample entry and the sample, with the parameter sets in band. Never
+    /// asked for a track of H.265.
     fn black(&self, width: u16, height: u16) -> std::result::Result<(SampleEntry, Bytes), FillerError>;
     /// One silent frame, of [`SampleEntry::filler_duration`], for a track of this entry.
     fn silence(&self, entry: &SampleEntry) -> std::result::Result<Bytes, FillerError>;

@@ -29,7 +29,7 @@ pub struct FinishedTrack {
     pub duration: Duration,
     /// Number of recorded samples.
     pub samples: u64,
-    /// Number of filler samples: black pictures or silent frames.
+    /// Number of filler samples: black pictures, silent frames, or the first picture of H.265 before its time.
     pub filler: u64,
     /// Time that is filler.
     pub filled: Duration,
@@ -72,7 +72,8 @@ impl TrackSummary {
     }
 }
 
-const CODECS: [Codec; 3] = [Codec::H264, Codec::Aac, Codec::Opus];
+/// By their numbers in files: new ones come at the end.
+const CODECS: [Codec; 4] = [Codec::H264, Codec::Aac, Codec::Opus, Codec::H265];
 
 impl Summary {
     pub fn encode(&self) -> Vec<u8> {

@@ -61,7 +61,7 @@ impl Head {
 fn track(trak: TrakBox) -> Result<Track> {
     let raw = trak.mdia_box.minf_box.stbl_box.stsd_box.entries;
     let entries: Vec<_> = raw.into_iter().map(SampleEntry::from_box).collect::<Result<_>>()?;
-    let uniform = entries.windows(2).all(|pair| pair[0].codec() == pair[1].codec());
+    let uniform = entries.windows(2).all(|pair| pair[0].shares_track_with(&pair[1]));
     if entries.is_empty() || !uniform {
         return Err(Error::Corrupt("sample entries of one track differ in kind".into()));
     }

@@ -12,12 +12,9 @@ use shiguredo_mp4::{
 
 use super::{Anchor, Kind, SampleEntry};
 
-/// Ticks per second of `mvhd`, `tkhd` and `elst`: exact for sound.
-pub(super) const MOVIE_TIMESCALE: u32 = 48_000;
-
 const IDENTITY: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
-/// A track as the head names it. Has at least one entry, and all of one kind and codec.
+/// A track as the head names it. Has at least one entry, and all of one codec and timescale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Track {
     pub id: u32,
@@ -54,27 +51,35 @@ pub(super) fn growing(anchor: &Anchor, tracks: &[Track]) -> MoovBox {
         default_sample_flags: SampleFlags::empty(),
     });
     let mvex = MvexBox { mehd_box: None, trex_boxes: trex_boxes.collect(), unknown_boxes: Vec::new() };
-    let traks = tracks.iter().map(|track| trak(anchor, track, empty_tables(track)));
-    moov(anchor, traks.collect(), Some(mvex))
+    let movie = movie_timescale(tracks.iter());
+    let traks = tracks.iter().map(|track| trak(anchor, movie, track, empty_tables(track)));
+    moov(anchor, movie, traks.collect(), Some(mvex))
 }
 
 /// The `moov` of a finished file.
 pub(super) fn finished(anchor: &Anchor, tracks: Vec<(Track, Tables)>) -> MoovBox {
-    let traks = tracks.into_iter().map(|(track, tables)| trak(anchor, &track, tables));
-    moov(anchor, traks.collect(), None)
+    let movie = movie_timescale(tracks.iter().map(|(track, _)| track));
+    let traks = tracks.into_iter().map(|(track, tables)| trak(anchor, movie, &track, tables));
+    moov(anchor, movie, traks.collect(), None)
 }
 
-/// Ticks that a player shows of a track, in [`MOVIE_TIMESCALE`].
-pub(super) fn presented(entry: &SampleEntry, duration: u64) -> u64 {
-    let ticks = u128::from(duration.saturating_sub(entry.priming())) * u128::from(MOVIE_TIMESCALE);
+/// Ticks per second of `mvhd`, `tkhd` and `elst`: those of the sound, whose edit is exact then.
+fn movie_timescale<'a>(mut tracks: impl Iterator<Item = &'a Track>) -> u32 {
+    let sound = tracks.find(|track| track.first().kind() == Kind::Audio);
+    sound.map_or(48_000, |track| track.first().timescale())
+}
+
+/// Ticks that a player shows of a track, `movie` of them per second.
+fn presented(entry: &SampleEntry, duration: u64, movie: u32) -> u64 {
+    let ticks = u128::from(duration.saturating_sub(entry.priming())) * u128::from(movie);
     u64::try_from(ticks / u128::from(entry.timescale())).unwrap_or(u64::MAX)
 }
 
-fn moov(anchor: &Anchor, trak_boxes: Vec<TrakBox>, mvex_box: Option<MvexBox>) -> MoovBox {
+fn moov(anchor: &Anchor, movie: u32, trak_boxes: Vec<TrakBox>, mvex_box: Option<MvexBox>) -> MoovBox {
     let mvhd_box = MvhdBox {
         creation_time: creation_time(anchor),
         modification_time: creation_time(anchor),
-        timescale: timescale(MOVIE_TIMESCALE),
+        timescale: timescale(movie),
         duration: trak_boxes.iter().map(|trak| trak.tkhd_box.duration).max().unwrap_or(0),
         rate: MvhdBox::DEFAULT_RATE,
         volume: MvhdBox::DEFAULT_VOLUME,
@@ -84,10 +89,10 @@ fn moov(anchor: &Anchor, trak_boxes: Vec<TrakBox>, mvex_box: Option<MvexBox>) ->
     MoovBox { mvhd_box, trak_boxes, mvex_box, unknown_boxes: Vec::new() }
 }
 
-fn trak(anchor: &Anchor, track: &Track, tables: Tables) -> TrakBox {
+fn trak(anchor: &Anchor, movie: u32, track: &Track, tables: Tables) -> TrakBox {
     let entry = track.first();
     let (width, height) = track.size();
-    let presented = presented(entry, tables.duration);
+    let presented = presented(entry, tables.duration, movie);
     let audio = entry.kind() == Kind::Audio;
     let tkhd_box = TkhdBox {
         flag_track_enabled: true,
@@ -172,5 +177,5 @@ fn creation_time(anchor: &Anchor) -> Mp4FileTime {
 }
 
 fn timescale(ticks: u32) -> NonZeroU32 {
-    NonZeroU32::new(ticks).expect("timescales are constants above zero")
+    NonZeroU32::new(ticks).expect("timescales are those of sample entries, above zero")
 }

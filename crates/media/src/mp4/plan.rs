@@ -3,7 +3,7 @@
 use shiguredo_mp4::boxes::MoovBox;
 
 use super::{
-    Anchor, Error, FinishOptions, HEAD, Kind, MAX_TIME, Result, SampleEntry,
+    Anchor, Codec, Error, FinishOptions, HEAD, MAX_TIME, Result, SampleEntry,
     disk::Disk,
     finish::Filler,
     finished::{Summary, TrackSummary},
@@ -68,7 +68,8 @@ fn lay_out_all(tracks: Vec<Track>, media: Vec<Media>, options: &FinishOptions) -
     Ok(laid.collect())
 }
 
-/// Gets filler for the tracks that have holes. Returns a box of it that will lie at `at`; empty if there are none.
+/// Gets filler for the tracks that have holes. Returns a box of it that will lie at `at`; empty if there are none, or
+/// only of H.265, whose filler is in the file already.
 fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> {
     let mut bytes = vec![0; 8];
     for laid in laid {
@@ -77,13 +78,17 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
         }
         let offset = at + bytes.len() as u64;
         let failed = |e: super::FillerError| Error::Filler(e.to_string());
-        let (entry, sample, run) = match laid.track.first().kind() {
-            Kind::Video => {
+        let (entry, sample, run) = match laid.track.first().codec() {
+            Codec::H265 => {
+                laid.filler = Some(own_picture(&laid.media).ok_or(Error::Empty)?);
+                continue;
+            }
+            Codec::H264 => {
                 let (width, height) = laid.track.size();
                 let (entry, sample) = filler.black(width, height).map_err(failed)?;
                 (add_entry(&mut laid.track, entry)?, sample, 1)
             }
-            Kind::Audio => (0, filler.silence(laid.track.first()).map_err(failed)?, SILENT_RUN),
+            Codec::Aac | Codec::Opus => (0, filler.silence(laid.track.first()).map_err(failed)?, SILENT_RUN),
         };
         let size = u32::try_from(sample.len()).ok().filter(|size| *size > 0);
         let size = size.ok_or_else(|| Error::Filler("an empty sample, or one beyond all bounds".into()))?;
@@ -99,8 +104,25 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
     Ok(bytes)
 }
 
+/// The first key frame of a track; its first picture, if there is none.
+fn own_picture(media: &Media) -> Option<FillerAt> {
+    let mut first = None;
+    for run in &media.runs {
+        let mut offset = run.offset;
+        for sample in media.samples(run) {
+            let here = FillerAt { offset, size: sample.size, run: 1, entry: run.entry };
+            if sample.key {
+                return Some(here);
+            }
+            first = first.or(Some(here));
+            offset += u64::from(sample.size);
+        }
+    }
+    first
+}
+
 fn add_entry(track: &mut Track, entry: SampleEntry) -> Result<u32> {
-    if entry.codec() != track.first().codec() {
+    if !entry.shares_track_with(track.first()) {
         return Err(Error::Filler("of another codec".into()));
     }
     let known = track.entries.iter().position(|known| *known == entry);

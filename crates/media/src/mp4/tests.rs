@@ -1,7 +1,8 @@
-//! Tests of the whole module on a file in memory. (Real media and real file systems: `tests/mp4_real.rs`.)
+//! Tests of the whole module on a file in memory. (Real media and real file systems: `tests/mp4_real`.)
 
 mod disk;
 mod fixture;
 mod hostile;
 mod kills;
+mod mixed;
 mod steps;

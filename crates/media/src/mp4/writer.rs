@@ -32,7 +32,7 @@ pub struct Sample {
     pub key: bool,
     /// The picture before stood still: a hole before this sample is no gap, but lengthens the one before.
     pub after_still: bool,
-    /// H.264: NAL units behind 4-byte lengths. AAC: a raw frame. Opus: a packet.
+    /// H.264 and H.265: NAL units behind 4-byte lengths. AAC: a raw frame. Opus: a packet.
     pub data: Bytes,
 }
 
@@ -167,15 +167,15 @@ impl Writer {
     /// returns.
     ///
     /// # Errors
-    /// [`Error::HeadFull`] after about a hundred; [`Error::Invalid`] for an entry of another codec.
+    /// [`Error::HeadFull`] after about a hundred; [`Error::Invalid`] for an entry of another codec or sample rate.
     pub fn add_entry(&mut self, track: TrackId, entry: SampleEntry) -> Result<u32> {
         let index = self.index(track)?;
         let entries = &self.head.tracks[index].entries;
         if let Some(known) = entries.iter().position(|known| *known == entry) {
             return Ok(known as u32);
         }
-        if entry.codec() != self.head.tracks[index].first().codec() {
-            return Err(Error::Invalid("a track has one codec".into()));
+        if !entry.shares_track_with(self.head.tracks[index].first()) {
+            return Err(Error::Invalid("a track has one codec and one rate".into()));
         }
         let number = entries.len() as u32;
         let mut head = self.head.clone();

@@ -1,14 +1,19 @@
-//! One task of the room: its takes, and when it ends.
+//! One task of the room: its takes or its mix, and when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rules::select::{MAX_STREAMS, StreamId};
+use rules::select::{MAX_STREAMS, Source, StreamId};
 use rules::time::{MILLI_NS, Mono};
 
+use super::mixing::Mixing;
 use super::tracks::{Published, Tracks};
+use crate::Result;
 use crate::clock::Clock;
 use crate::disk::{DiskJob, FolderLock};
-use crate::messages::{Settings, TaskJob};
+use crate::growing::Place;
+use crate::messages::{AudioPlan, MixChange, OutputPlan, Settings, TaskJob};
+use crate::mix::thread::MixThread;
+use crate::mix::{MixEvent, MixJob};
 use crate::sync::SyncQueue;
 use crate::take::{Take, TakeEvent, TakePlan};
 use crate::unit::Unit;
@@ -17,37 +22,84 @@ use crate::unit::Unit;
 const MAX_NOTES: usize = 1_000;
 
 /// What became of a call to a take.
-pub(super) type Told = crate::Result<Option<TakeEvent>>;
+pub(super) type Told = Result<Option<TakeEvent>>;
 
 pub(super) struct Task {
     job: TaskJob,
     lock: Option<FolderLock>,
-    takes: BTreeMap<StreamId, Take>,
+    output: Output,
     /// Stop was asked for at this time.
     pub stopping: Option<Mono>,
     /// None of its streams is published, since this time.
     idle_since: Option<Mono>,
-    /// Streams about which a note was given already.
-    noted: BTreeSet<(StreamId, String)>,
+    /// Sources about which a note was given already.
+    noted: BTreeSet<(Source, String)>,
+}
+
+/// What the task makes of its streams.
+enum Output {
+    Takes { audio: AudioPlan, takes: BTreeMap<StreamId, Take> },
+    Mix(Box<Mixing>),
 }
 
 impl Task {
-    pub fn new(job: TaskJob) -> Task {
+    /// # Errors
+    /// A mix cannot be begun: an encoder or the machine refuses.
+    pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
-        Task { job, lock, takes: BTreeMap::new(), stopping: None, idle_since: None, noted: BTreeSet::new() }
+        let output = match &job.output {
+            OutputPlan::Streams { audio } => Output::Takes { audio: *audio, takes: BTreeMap::new() },
+            OutputPlan::Mix(plan) => {
+                let place = Place { source: Source::Mix, dir: job.dir.clone(), syncs: syncs.clone() };
+                let mix = MixJob { place, plan: (**plan).clone(), audio_only: job.audio_only, settings };
+                let thread = MixThread::start(mix, *clock)?;
+                Output::Mix(Box::new(Mixing::new(thread, plan.layout.clone(), job.select.clone())))
+            }
+        };
+        Ok(Task { job, lock, output, stopping: None, idle_since: None, noted: BTreeSet::new() })
+    }
+
+    /// Whether the task decodes what it records, so that every codec will do.
+    pub fn decodes(&self) -> bool {
+        matches!(self.output, Output::Mix(_))
     }
 
     /// Whether the track has to be received for it.
     pub fn wants(&self, published: &Published) -> bool {
-        !(published.is_video() && self.job.audio_only) && self.records(&published.stream)
+        !(published.is_video() && self.job.audio_only)
+            && match &self.output {
+                Output::Takes { takes, .. } => takes.contains_key(&published.stream),
+                Output::Mix(mix) => mix.wants(published),
+            }
     }
 
     pub fn records(&self, stream: &StreamId) -> bool {
-        self.takes.contains_key(stream)
+        match &self.output {
+            Output::Takes { takes, .. } => takes.contains_key(stream),
+            Output::Mix(mix) => mix.records(stream),
+        }
     }
 
-    pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
-        self.takes.keys()
+    pub fn streams(&self) -> Vec<StreamId> {
+        match &self.output {
+            Output::Takes { takes, .. } => takes.keys().cloned().collect(),
+            Output::Mix(mix) => mix.streams().cloned().collect(),
+        }
+    }
+
+    /// Takes in who is published now. Only a mix has to know all at once.
+    pub fn update(&mut self, tracks: &Tracks, now: Mono) {
+        if let Output::Mix(mix) = &mut self.output {
+            mix.update(tracks, now);
+        }
+    }
+
+    /// Changes a mix; `false` for a task that is none.
+    pub fn change(&mut self, change: MixChange, tracks: &Tracks, now: Mono) -> bool {
+        let Output::Mix(mix) = &mut self.output else { return false };
+        self.job.select = change.select.clone();
+        mix.change(change, tracks, now);
+        true
     }
 
     /// Makes a take for a stream that the task wants and has none of. Returns what is to be noted about it.
@@ -56,59 +108,96 @@ impl Task {
             return published.fault.clone();
         }
         let stream = &published.stream;
-        if self.records(stream) {
+        let (audio, takes) = match &mut self.output {
+            Output::Takes { audio, takes } => (*audio, takes),
+            Output::Mix(mix) => return mix.refusal(stream).or_else(|| published.note.clone()),
+        };
+        if takes.contains_key(stream) {
             return published.note.clone();
         }
         if !self.job.select.wants(stream, 0) {
             return None;
         }
-        if !self.job.select.wants(stream, self.takes.len()) {
+        if !self.job.select.wants(stream, takes.len()) {
             return Some(format!("not recorded: the task has recorded {MAX_STREAMS} streams already"));
         }
-        let plan = TakePlan {
-            stream: stream.clone(),
-            dir: self.job.dir.clone(),
-            audio: self.job.audio,
-            settings,
-            syncs: syncs.clone(),
-        };
-        self.takes.insert(stream.clone(), Take::new(plan));
+        let place = Place { source: stream.clone().into(), dir: self.job.dir.clone(), syncs: syncs.clone() };
+        takes.insert(stream.clone(), Take::new(TakePlan { place, audio, settings }));
         published.note.clone()
     }
 
-    pub fn take(&mut self, stream: &StreamId) -> Option<&mut Take> {
-        self.takes.get_mut(stream)
+    /// The stream's camera was switched off (`true`) or on.
+    pub fn set_video_muted(&mut self, stream: &StreamId, muted: bool, now: Mono) {
+        match &mut self.output {
+            Output::Takes { takes, .. } => {
+                if let Some(take) = takes.get_mut(stream) {
+                    take.set_video_muted(muted, now);
+                }
+            }
+            Output::Mix(mix) => mix.set_video_muted(stream, muted, now),
+        }
     }
 
-    /// Whether a note about the stream is new and the task's business.
-    pub fn note(&mut self, stream: &StreamId, text: &str) -> bool {
-        self.job.select.wants(stream, 0)
+    /// The stream's pictures (`video`) or sound end here: unpublished, or the connection was lost.
+    pub fn track_ended(&mut self, stream: &StreamId, video: bool, now: Mono) -> Result<()> {
+        match &mut self.output {
+            Output::Takes { takes, .. } => match takes.get_mut(stream) {
+                Some(take) if video => take.video_ended(),
+                Some(take) => take.audio_ended(),
+                None => Ok(()),
+            },
+            Output::Mix(mix) => {
+                mix.track_ended(stream, video, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a note about the source is new and the task's business.
+    pub fn note(&mut self, source: &Source, text: &str) -> bool {
+        source.stream().is_none_or(|stream| self.job.select.wants(stream, 0))
             && self.noted.len() < MAX_NOTES
-            && self.noted.insert((stream.clone(), text.to_owned()))
+            && self.noted.insert((source.clone(), text.to_owned()))
     }
 
     pub fn needs_key_frame(&self, stream: &StreamId) -> bool {
-        self.stopping.is_none() && self.takes.get(stream).is_some_and(Take::waits_for_key)
+        self.stopping.is_none()
+            && match &self.output {
+                Output::Takes { takes, .. } => takes.get(stream).is_some_and(Take::waits_for_key),
+                Output::Mix(mix) => mix.needs_key_frame(stream),
+            }
     }
 
     /// Takes one unit of a stream.
     pub fn push(&mut self, stream: &StreamId, unit: &Unit, clock: &Clock, now: Mono) -> Told {
-        let Some(take) = self.takes.get_mut(stream) else { return Ok(None) };
         let late = self.stopping.is_some_and(|since| unit.arrival() > since);
         let unwanted = self.job.audio_only && matches!(unit, Unit::Picture(_));
-        if late || unwanted { Ok(None) } else { take.push(unit.clone(), clock, now) }
+        if late || unwanted {
+            return Ok(None);
+        }
+        match &mut self.output {
+            Output::Takes { takes, .. } => match takes.get_mut(stream) {
+                Some(take) => take.push(unit.clone(), clock, now),
+                None => Ok(None),
+            },
+            Output::Mix(mix) => {
+                mix.push(stream, unit.clone());
+                Ok(None)
+            }
+        }
     }
 
-    /// Does what is due. `unsettled`: streams of which pictures wait for earlier ones.
-    pub fn handle_time(
+    /// Does what is due for the takes. `settled`: no picture of the stream waits for an earlier one.
+    pub fn drive_takes(
         &mut self,
         clock: &Clock,
         now: Mono,
         settled: impl Fn(&StreamId) -> bool,
     ) -> Vec<(StreamId, Told)> {
+        let Output::Takes { takes, .. } = &mut self.output else { return Vec::new() };
         let stopping = self.stopping.is_some();
         let mut told = Vec::new();
-        for (stream, take) in &mut self.takes {
+        for (stream, take) in takes {
             match take.handle_time(clock, now, !stopping && settled(stream)) {
                 Ok(None) => {}
                 other => told.push((stream.clone(), other)),
@@ -117,12 +206,20 @@ impl Task {
         told
     }
 
+    /// Does what is due for the mix. `complete`: up to when everything of its streams has come.
+    pub fn drive_mix(&mut self, complete: Mono, now: Mono) -> Vec<MixEvent> {
+        match &mut self.output {
+            Output::Mix(mix) => mix.handle_time(complete, now),
+            Output::Takes { .. } => Vec::new(),
+        }
+    }
+
     /// Whether the task ends now because nothing of it was published for too long. Told once.
     pub fn ends_idle(&mut self, tracks: &Tracks, now: Mono) -> bool {
         if self.stopping.is_some() {
             return false;
         }
-        if self.takes.keys().any(|stream| tracks.has(stream)) {
+        if self.streams().iter().any(|stream| tracks.has(stream)) {
             self.idle_since = None;
             return false;
         }
@@ -133,24 +230,35 @@ impl Task {
         idle
     }
 
-    /// Closes all takes as of `since`. Returns what is left to do on the disk, and what went wrong.
+    /// Ends the recording as of `since`. Returns what is left to do on the disk, and what went wrong.
     pub fn close(self, tracks: &Tracks, clock: &Clock, since: Mono) -> (DiskJob, Vec<(StreamId, crate::Error)>) {
-        let (mut closed, mut failed) = (Vec::new(), Vec::new());
-        for (stream, take) in self.takes {
-            match take.close(tracks.has(&stream), clock, since) {
-                Ok(file) => closed.extend(file),
-                Err(error) => failed.push((stream, error)),
+        let (mut closed, mut failed, mut mix) = (Vec::new(), Vec::new(), None);
+        match self.output {
+            Output::Takes { takes, .. } => {
+                for (stream, take) in takes {
+                    match take.close(tracks.has(&stream), clock, since) {
+                        Ok(file) => closed.extend(file),
+                        Err(error) => failed.push((stream, error)),
+                    }
+                }
             }
+            // What nobody is in is no part of the recording.
+            Output::Mix(mixing) => mix = Some(mixing.close(self.idle_since.unwrap_or(since))),
         }
-        (DiskJob::Finish { task: self.job.task, dir: self.job.dir, closed, lock: self.lock }, failed)
+        (DiskJob::Finish { task: self.job.task, dir: self.job.dir, closed, mix, lock: self.lock }, failed)
     }
 
     /// Writes everything received and leaves the files open-ended.
-    pub fn suspend(&mut self, clock: &Clock) {
-        for (stream, take) in std::mem::take(&mut self.takes) {
-            if let Err(error) = take.suspend(clock) {
-                tracing::error!(?stream, %error, "cannot write the rest");
+    pub fn suspend(self, clock: &Clock) {
+        match self.output {
+            Output::Takes { takes, .. } => {
+                for (stream, take) in takes {
+                    if let Err(error) = take.suspend(clock) {
+                        tracing::error!(?stream, %error, "cannot write the rest");
+                    }
+                }
             }
+            Output::Mix(mix) => mix.suspend(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that says what is understood but not done yet.
 
 use rules::error::{ApiError, ErrorKind};
-use rules::request::{FileFormat, Mode, StartRecord, Storage};
+use rules::request::{AacProfile, FileFormat, Mode, StartRecord, Storage};
 
 /// Refuses a valid request that this server cannot fulfil.
 pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
@@ -9,8 +9,8 @@ pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
         let message = format!("{field}: {what} is not available yet on this server; available: {instead}");
         Err(ApiError::new(ErrorKind::NotAvailableYet, message))
     };
-    if matches!(start.mode, Mode::Mixed(_)) {
-        return refuse("RecordMode", "0 (Mixed)", "1 (SingleStream)");
+    if matches!(start.mode, Mode::Mixed(_)) && start.encode.audio_profile != AacProfile::Lc {
+        return refuse("Encode.AudioProfile", "HE-AAC (FFmpeg's own encoder has none)", "0 (Lc)");
     }
     match start.storage {
         Storage::Vod(_) => {}

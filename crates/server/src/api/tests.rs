@@ -391,7 +391,14 @@ async fn what_the_service_refuses() {
         (start(&|b| b["AppId"] = json!("off")), 403, "AccessDenied.RecordNotEnabled"),
         (start(&|b| b["RoomId"] = json!("a/b")), 400, "InvalidParameter.IllegalRoomID"),
         (start(&|b| b["Encode"] = json!({ "VideoFps": 61 })), 400, "InvalidParameter"),
-        (start(&|b| b["RecordMode"] = json!(0)), 400, "InvalidParameter.NotAvailableYet"),
+        (
+            start(&|b| {
+                b["RecordMode"] = json!(0);
+                b["Encode"] = json!({ "AudioProfile": 1 });
+            }),
+            400,
+            "InvalidParameter.NotAvailableYet",
+        ),
         (
             start(&|b| b["StorageConfig"] = json!({ "TosConfig": { "AccountId": "1", "Bucket": "b" } })),
             400,

@@ -46,7 +46,7 @@ impl Bench {
         random.iter_mut().zip(user.bytes()).for_each(|(to, from)| *to = from);
         let new = NewFile {
             task: self.task.id,
-            stream: StreamId { user: user.into(), kind: StreamKind::Camera },
+            source: StreamId { user: user.into(), kind: StreamKind::Camera }.into(),
             seq: 0,
             vid: Vid::from_random(random),
             spool_path: format!("1/{user}.mp4"),

@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 
 use recorder::messages::FinishedFile;
 use rules::ids::TaskKey;
+use rules::select::Source;
 use store::Vid;
 
 /// Longest name without extension (section 7.2 of the vendor's naming rules): longer ones are cut and end in `~`.
 const MAX_NAME: usize = 128;
 
 /// The file's place below the library's folder: `app/task_room_user_type_start_duration_random.mp4`, the vendor's
-/// default pattern. `Random` comes from the Vid, so that the name can be told again after a crash.
+/// default pattern, without user and type for a mix. `Random` comes from the Vid, so that the name can be told again after a crash.
 pub fn relative_path(key: &TaskKey, file: &FinishedFile, vid: &Vid) -> String {
+    let of = match &file.name.source {
+        Source::Mix => String::new(),
+        Source::Stream(stream) => format!("_{}_{}", safe(&stream.user), stream.kind.letter()),
+    };
     let name = format!(
-        "{}_{}_{}_{}_{}_{:06}_{}",
+        "{}_{}{of}_{}_{:06}_{}",
         key.task_id,
         key.room_id,
-        safe(&file.name.stream.user),
-        file.name.stream.kind.letter(),
         file.started_ms,
         file.duration_ms / 1000,
         random_part(vid),
@@ -107,7 +110,7 @@ mod tests {
 
     fn file(user: &str) -> FinishedFile {
         FinishedFile {
-            name: FileName { stream: StreamId { user: user.into(), kind: StreamKind::Screen }, sequence: 0 },
+            name: FileName { source: StreamId { user: user.into(), kind: StreamKind::Screen }.into(), sequence: 0 },
             started_ms: 1_611_736_812_853,
             duration_ms: 57_472,
             size: 1,

@@ -59,17 +59,26 @@ pub async fn handle(
             }
             return Consequence::Stop(recording.to_vec());
         }
+        Report::Failed { task, reason } => {
+            tracing::error!(task, reason, "the task cannot be recorded");
+            log(task, inner.store.note_task(TaskRow(task), &reason).await);
+            stopping(inner, endings, task, FAILED).await;
+            return Consequence::Stop(vec![task]);
+        }
         Report::Idle { task } => {
             stopping(inner, endings, task, "IdleTimeOut").await;
             return Consequence::Stop(vec![task]);
         }
-        Report::Note { task, stream, text } => {
-            tracing::warn!(task, user = stream.user, kind = ?stream.kind, text);
-            let note = format!("{} {}: {text}", stream.user, stream.kind.letter());
+        Report::Note { task, source, text } => {
+            tracing::warn!(task, %source, text);
+            let note = format!("{source}: {text}");
             log(task, inner.store.note_task(TaskRow(task), &note).await);
         }
+        Report::Mixed { task, stream } => {
+            log(task, inner.store.add_mixed_stream(TaskRow(task), &stream).await);
+        }
         Report::FileOpened { task, file, started_ms, resumed } => {
-            tracing::info!(task, user = file.stream.user, sequence = file.sequence, resumed, "file opened");
+            tracing::info!(task, source = %file.source, sequence = file.sequence, resumed, "file opened");
             log(task, settle::add_file(inner, TaskRow(task), &file, started_ms).await);
         }
         Report::FileFinished { task, file } => endings.entry(task).or_default().add(file),

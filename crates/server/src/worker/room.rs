@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use recorder::messages::{Command, Report, RoomJob, TaskJob};
+use recorder::messages::{Command, MixChange, Report, RoomJob, TaskJob};
 use rtc::client::RoomServer;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -25,13 +25,18 @@ const MAX_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum RoomCommand {
     Start(TaskJob),
-    Stop { task: i64, dir: PathBuf },
+    /// A mixed task as it is from now on.
+    Change(TaskJob),
+    Stop {
+        task: i64,
+        dir: PathBuf,
+    },
 }
 
 impl RoomCommand {
     fn task(&self) -> i64 {
         match self {
-            RoomCommand::Start(job) => job.task,
+            RoomCommand::Start(job) | RoomCommand::Change(job) => job.task,
             RoomCommand::Stop { task, .. } => *task,
         }
     }
@@ -111,7 +116,15 @@ impl Supervisor {
         let (duty, message) = match (command, self.duties.get(&task)) {
             // Also a start that a stop has overtaken.
             (RoomCommand::Start(_), Some(_)) | (RoomCommand::Stop { .. }, Some(Duty::Finish(_))) => return None,
-            (RoomCommand::Start(job), None) => (Duty::Record(job.clone()), Command::Start(job)),
+            (RoomCommand::Change(_), Some(Duty::Finish(_))) => return None,
+            (RoomCommand::Change(job), Some(Duty::Record(_))) => match MixChange::to(&job) {
+                Some(change) => (Duty::Record(job), Command::Change { task, change }),
+                None => return None,
+            },
+            // Also a change that has overtaken its start.
+            (RoomCommand::Start(job) | RoomCommand::Change(job), None) => {
+                (Duty::Record(job.clone()), Command::Start(job))
+            }
             (RoomCommand::Stop { task, dir }, Some(Duty::Record(_))) => (Duty::Finish(dir), Command::Stop { task }),
             (RoomCommand::Stop { task, dir }, None) => (Duty::Finish(dir.clone()), Command::Finish { task, dir }),
         };
@@ -165,7 +178,7 @@ impl Supervisor {
             api_key: self.server.api_key.clone(),
             api_secret: self.server.api_secret.clone(),
             room: self.key.room.clone(),
-            identity: identity(&config.instance, &self.key.server),
+            identity: identity(&config.instance, &self.key),
             settings: config.settings,
         });
         recorder.send(&open).await?;
@@ -198,19 +211,24 @@ impl Supervisor {
 }
 
 /// The recorder's name in a room. Two room servers of the configuration may be one in truth, where recorders of one name
-/// would displace each other.
-fn identity(instance: &str, server: &str) -> String {
-    let digest = Sha256::digest(server.as_bytes());
-    format!("tapedeck-{instance}-{}", hex::encode(&digest[..4]))
+/// would displace each other; and each mix has a recorder of its own.
+fn identity(instance: &str, key: &RoomKey) -> String {
+    let digest = hex::encode(&Sha256::digest(key.server.as_bytes())[..4]);
+    match key.mix {
+        None => format!("tapedeck-{instance}-{digest}"),
+        Some(task) => format!("tapedeck-{instance}-{digest}-{task}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::identity;
+    use super::{RoomKey, identity};
 
     #[test]
-    fn each_room_server_has_an_identity_of_its_own_which_stays() {
-        assert_eq!(identity("0badcafe", "a"), "tapedeck-0badcafe-ca978112");
-        assert_ne!(identity("0badcafe", "a"), identity("0badcafe", "b"));
+    fn each_recorder_in_a_room_has_an_identity_of_its_own_which_stays() {
+        let of = |server: &str, mix| identity("0badcafe", &RoomKey { server: server.into(), room: "r".into(), mix });
+        assert_eq!(of("a", None), "tapedeck-0badcafe-ca978112");
+        assert_ne!(of("a", None), of("b", None));
+        assert_eq!(of("a", Some(7)), "tapedeck-0badcafe-ca978112-7");
     }
 }

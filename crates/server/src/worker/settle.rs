@@ -130,7 +130,7 @@ async fn settle_files(inner: &Arc<Inner>, task: &Task, ending: &mut Ending) -> a
 
 /// Brings a file to its end whose row says less than is true. Returns false for a file that cannot be read.
 async fn settle_file(inner: &Arc<Inner>, task: &Task, file: &File, completed: &[FinishedFile]) -> anyhow::Result<bool> {
-    let name = FileName { stream: file.stream.clone(), sequence: file.seq };
+    let name = FileName { source: file.source.clone(), sequence: file.seq };
     if let Some(finished) = completed.iter().find(|finished| finished.name == name) {
         return complete(inner, task, file, finished).await.map(|()| true);
     }
@@ -179,7 +179,7 @@ pub async fn add_file(inner: &Inner, task: TaskRow, name: &FileName, started_ms:
     let path = recorder::spool_file(Path::new(&task.0.to_string()), name);
     let new = NewFile {
         task,
-        stream: name.stream.clone(),
+        source: name.source.clone(),
         seq: name.sequence,
         vid: Vid::from_random(rand::random()),
         spool_path: path.to_string_lossy().into_owned(),

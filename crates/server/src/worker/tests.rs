@@ -65,7 +65,7 @@ impl Bench {
 
     /// What a recorder that was killed leaves: a row, and a file that is not finished.
     async fn recorded(&self, task: &Task, user: &str) {
-        let name = FileName { stream: StreamId { user: user.into(), kind: StreamKind::Camera }, sequence: 0 };
+        let name = FileName { source: StreamId { user: user.into(), kind: StreamKind::Camera }.into(), sequence: 0 };
         std::fs::create_dir_all(self.worker.inner.task_dir(task.id)).unwrap();
         let row = settle::add_file(&self.worker.inner, task.id, &name, 0).await.unwrap();
         record(&self.worker.inner.config.spool.join(row.spool_path));
@@ -190,7 +190,7 @@ async fn repeated_commands_disturb_nothing() {
     let start = || RoomCommand::Start(job.clone());
     let stop = || RoomCommand::Stop { task: id, dir: dir.clone() };
     let server = RoomServer { url: String::new(), api_key: String::new(), api_secret: String::new() };
-    let key = RoomKey { server: SERVER.into(), room: "room".into() };
+    let key = RoomKey { server: SERVER.into(), room: "room".into(), mix: None };
     let supervisor = || Supervisor::new(bench.worker.inner.clone(), key.clone(), server.clone());
 
     let mut room = supervisor();

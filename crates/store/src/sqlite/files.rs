@@ -1,6 +1,6 @@
 //! Files, and the library they make.
 
-use rules::select::StreamKind;
+use rules::select::{Source, StreamKind};
 use sqlx::SqliteConnection;
 
 use super::{Sqlite, rows, tasks};
@@ -21,8 +21,8 @@ impl Sqlite {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *",
         )
         .bind(new.task.0)
-        .bind(&new.stream.user)
-        .bind(kind_name(new.stream.kind))
+        .bind(user_name(&new.source))
+        .bind(kind_name(&new.source))
         .bind(new.seq)
         .bind(new.vid.as_str())
         .bind(FileState::Recording.name())
@@ -135,16 +135,32 @@ async fn by_id(connection: &mut SqliteConnection, id: FileRow) -> Result<File> {
 async fn same(connection: &mut SqliteConnection, new: &NewFile) -> Result<Option<File>> {
     let row = sqlx::query("SELECT * FROM files WHERE task = ?1 AND user_id = ?2 AND stream = ?3 AND seq = ?4")
         .bind(new.task.0)
-        .bind(&new.stream.user)
-        .bind(kind_name(new.stream.kind))
+        .bind(user_name(&new.source))
+        .bind(kind_name(&new.source))
         .bind(new.seq)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(rows::file).transpose()
 }
 
+/// The user of a source in the store; nobody for the mix.
+fn user_name(source: &Source) -> &str {
+    source.stream().map_or("", |stream| &stream.user)
+}
+
+/// The name of a kind of source in the store.
+fn kind_name(source: &Source) -> &'static str {
+    match source.stream().map(|stream| stream.kind) {
+        None => MIX,
+        Some(kind) => stream_name(kind),
+    }
+}
+
+/// What the store calls the mix.
+pub(super) const MIX: &str = "mix";
+
 /// The name of a kind of stream in the store.
-pub(super) fn kind_name(kind: StreamKind) -> &'static str {
+pub(super) fn stream_name(kind: StreamKind) -> &'static str {
     match kind {
         StreamKind::Camera => "camera",
         StreamKind::Screen => "screen",

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rules::ids::TaskKey;
+use rules::select::StreamId;
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::{
@@ -101,6 +103,18 @@ impl Store for Sqlite {
 
     fn note_task<'a>(&'a self, id: TaskRow, note: &'a str) -> Answer<'a, Task> {
         Box::pin(self.note_task(id, note))
+    }
+
+    fn change_request<'a>(&'a self, id: TaskRow, request: &'a Value) -> Answer<'a, Task> {
+        Box::pin(self.change_request(id, request))
+    }
+
+    fn add_mixed_stream<'a>(&'a self, id: TaskRow, stream: &'a StreamId) -> Answer<'a, ()> {
+        Box::pin(self.add_mixed_stream(id, stream))
+    }
+
+    fn mixed_streams(&self, id: TaskRow) -> Answer<'_, Vec<StreamId>> {
+        Box::pin(self.mixed_streams(id))
     }
 
     fn task(&self, id: TaskRow) -> Answer<'_, Task> {

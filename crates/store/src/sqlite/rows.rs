@@ -1,11 +1,11 @@
 //! Rows to values. What does not read back is reported as corrupt, never guessed.
 
 use rules::ids::TaskKey;
-use rules::select::{StreamId, StreamKind};
+use rules::select::{Source, StreamId, StreamKind};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::files::kind_name;
+use super::files::{MIX, stream_name};
 use crate::{Error, File, FileFacts, FileRow, FileState, Kind, Result, Task, TaskRow, TaskState, Vid};
 
 fn corrupt(column: &str, row: &SqliteRow) -> Error {
@@ -28,7 +28,17 @@ fn named<T>(row: &SqliteRow, column: &str, read: impl Fn(&str) -> Option<T>) -> 
 }
 
 fn kind_named(name: &str) -> Option<StreamKind> {
-    [StreamKind::Camera, StreamKind::Screen].into_iter().find(|kind| kind_name(*kind) == name)
+    [StreamKind::Camera, StreamKind::Screen].into_iter().find(|kind| stream_name(*kind) == name)
+}
+
+/// The stream that the columns `user_id` and `stream` name.
+pub(super) fn stream(row: &SqliteRow) -> Result<StreamId> {
+    Ok(StreamId { user: row.try_get("user_id")?, kind: named(row, "stream", kind_named)? })
+}
+
+fn source(row: &SqliteRow) -> Result<Source> {
+    let name: &str = row.try_get("stream")?;
+    if name == MIX { Ok(Source::Mix) } else { stream(row).map(Source::Stream) }
 }
 
 pub(super) fn task(row: &SqliteRow) -> Result<Task> {
@@ -60,7 +70,7 @@ pub(super) fn file(row: &SqliteRow) -> Result<File> {
     Ok(File {
         id: FileRow(row.try_get("id")?),
         task: TaskRow(row.try_get("task")?),
-        stream: StreamId { user: row.try_get("user_id")?, kind: named(row, "stream", kind_named)? },
+        source: source(row)?,
         seq: number(row, "seq")?,
         vid: named(row, "vid", Vid::parse)?,
         state,

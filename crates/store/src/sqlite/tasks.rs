@@ -1,6 +1,8 @@
 //! Tasks: start, stop, steps, and what a restart reads.
 
 use rules::ids::TaskKey;
+use rules::select::StreamId;
+use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::{Sqlite, files, rows};
@@ -92,6 +94,38 @@ impl Sqlite {
             .await?;
         tx.commit().await.map_err(Error::commit)?;
         Ok(task)
+    }
+
+    pub(super) async fn change_request(&self, id: TaskRow, request: &Value) -> Result<Task> {
+        let mut tx = self.write().await?;
+        let task = by_id(&mut tx, id).await?;
+        if !task.state.is_running() {
+            return Err(Error::new(Kind::Conflict, format!("task {} does not run any more", task.key)));
+        }
+        let row = sqlx::query("UPDATE tasks SET request = ?2 WHERE id = ?1 RETURNING *")
+            .bind(id.0)
+            .bind(request.to_string())
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await.map_err(Error::commit)?;
+        rows::task(&row)
+    }
+
+    pub(super) async fn add_mixed_stream(&self, id: TaskRow, stream: &StreamId) -> Result<()> {
+        let mut tx = self.write().await?;
+        by_id(&mut tx, id).await?;
+        sqlx::query("INSERT INTO mixed_streams (task, user_id, stream) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
+            .bind(id.0)
+            .bind(&stream.user)
+            .bind(files::stream_name(stream.kind))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await.map_err(Error::commit)
+    }
+
+    pub(super) async fn mixed_streams(&self, id: TaskRow) -> Result<Vec<StreamId>> {
+        let query = sqlx::query("SELECT * FROM mixed_streams WHERE task = ?1 ORDER BY id").bind(id.0);
+        query.fetch_all(&self.pool).await?.iter().map(rows::stream).collect()
     }
 
     pub(super) async fn task(&self, id: TaskRow) -> Result<Task> {

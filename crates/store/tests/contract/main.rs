@@ -22,6 +22,8 @@ macro_rules! contract_for {
             a_failed_start_is_told,
             an_unfinished_task_changes_its_worker,
             notes_are_kept_once_and_bounded,
+            a_mix_has_files_and_streams_of_its_own,
+            a_request_is_changed_while_the_task_runs,
             a_restart_reads_all_unfinished_work,
             a_file_is_added_once,
             an_ended_task_takes_no_file,

@@ -1,7 +1,7 @@
 //! What every store must do, each function on an empty store. All times are Unix milliseconds.
 
 use rules::ids::TaskKey;
-use rules::select::{StreamId, StreamKind};
+use rules::select::{Source, StreamId, StreamKind};
 use serde_json::json;
 use store::{
     File, FileFacts, FileRow, FileState, Kind, MAX_NOTES, NewFile, NewTask, Start, Stop, Store, Task, TaskRow,
@@ -59,7 +59,7 @@ fn new_file(task: &Task, user: &str, kind: StreamKind, seq: u32) -> NewFile {
     random.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
     NewFile {
         task: task.id,
-        stream: StreamId { user: user.into(), kind },
+        source: StreamId { user: user.into(), kind }.into(),
         seq,
         vid: Vid::from_random(random),
         spool_path: format!("{}/{user}-{seq}.mp4", task.id.0),
@@ -241,6 +241,34 @@ pub async fn notes_are_kept_once_and_bounded(store: &impl Store) {
     assert_eq!(store.task(task.id).await.unwrap().notes.len(), MAX_NOTES);
 }
 
+pub async fn a_mix_has_files_and_streams_of_its_own(store: &impl Store) {
+    let task = running(store, "t").await;
+    let camera = added(store, &task, "a").await;
+    let new = NewFile { source: Source::Mix, ..new_file(&task, "mix", StreamKind::Camera, 0) };
+    let mix = store.add_file(&new).await.unwrap();
+    assert_eq!((&mix.source, mix.seq), (&Source::Mix, 0));
+    assert_eq!(store.add_file(&new).await.unwrap(), mix);
+    assert_eq!(store.files_of(task.id).await.unwrap(), [mix, camera]);
+
+    let stream = |user: &str, kind| StreamId { user: user.into(), kind };
+    let streams = [stream("b", StreamKind::Screen), stream("a", StreamKind::Camera), stream("b", StreamKind::Camera)];
+    for stream in streams.iter().chain(&streams) {
+        store.add_mixed_stream(task.id, stream).await.unwrap();
+    }
+    assert_eq!(store.mixed_streams(task.id).await.unwrap(), streams);
+    assert!(store.mixed_streams(TaskRow(task.id.0 + 1)).await.unwrap().is_empty());
+}
+
+pub async fn a_request_is_changed_while_the_task_runs(store: &impl Store) {
+    let task = running(store, "t").await;
+    let changed = json!({"RecordMode": 0, "Layout": "new"});
+    assert_eq!(store.change_request(task.id, &changed).await.unwrap().request, changed);
+    assert_eq!(store.task(task.id).await.unwrap().request, changed);
+    store.advance_task(task.id, &stopping()).await.unwrap();
+    assert_eq!(store.change_request(task.id, &json!({})).await.unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(store.task(task.id).await.unwrap().request, changed);
+}
+
 pub async fn a_restart_reads_all_unfinished_work(store: &impl Store) {
     let ended = running(store, "ended").await;
     done(store, &ended).await;
@@ -266,7 +294,7 @@ pub async fn a_file_is_added_once(store: &impl Store) {
     let new = new_file(&task, "a", StreamKind::Camera, 0);
     let file = store.add_file(&new).await.unwrap();
     assert_eq!((file.state, file.facts.as_ref(), file.library_path.as_ref()), (FileState::Recording, None, None));
-    assert_eq!((&file.stream, file.seq, file.started_ms), (&new.stream, 0, new.started_ms));
+    assert_eq!((&file.source, file.seq, file.started_ms), (&new.source, 0, new.started_ms));
     let again = NewFile { vid: Vid::from_random([9; 15]), spool_path: "else".into(), started_ms: 1, ..new.clone() };
     assert_eq!(store.add_file(&again).await.unwrap(), file);
     let twin = NewFile { seq: 1, ..new };
@@ -354,6 +382,9 @@ pub async fn unknown_rows_are_not_found(store: &impl Store) {
     assert_eq!(store.advance_task(task, &TaskStep::Starting).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(store.claim_task(task, "w").await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(store.note_task(task, "n").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.change_request(task, &json!({})).await.unwrap_err().kind(), Kind::NotFound);
+    let stream = StreamId { user: "a".into(), kind: StreamKind::Camera };
+    assert_eq!(store.add_mixed_stream(task, &stream).await.unwrap_err().kind(), Kind::NotFound);
     let new = new_file(&unknown, "a", StreamKind::Camera, 0);
     assert_eq!(store.add_file(&new).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(store.close_file(file).await.unwrap_err().kind(), Kind::NotFound);

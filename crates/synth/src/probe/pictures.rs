@@ -14,6 +14,8 @@ pub struct Picture {
     pub ms: f64,
     /// The number written in it.
     pub number: Option<u32>,
+    /// The user written in it.
+    pub user: Option<u16>,
     pub black: bool,
     /// Shows what the picture before it showed.
     pub frozen: bool,
@@ -104,7 +106,13 @@ pub(super) fn report(track: &file::Track, seen: &[Seen], options: &ProbeOptions)
         count_numbers(&mut report, seen, loop_frames(seen, fps, options));
     }
     if options.list_pictures {
-        let row = |s: &Seen| Picture { ms: s.ms, number: s.mark.map(|m| m.number), black: s.black, frozen: s.frozen };
+        let row = |s: &Seen| Picture {
+            ms: s.ms,
+            number: s.mark.map(|m| m.number),
+            user: s.mark.map(|m| m.user),
+            black: s.black,
+            frozen: s.frozen,
+        };
         report.list = seen.iter().map(row).collect();
     }
     report

@@ -6,6 +6,7 @@ use super::{
     Disk, TrackReport,
     boxes::{Fields, find, full},
     descend,
+    pictures::{Coding, Window},
 };
 
 /// The tables of a track as they are in the file.
@@ -17,7 +18,7 @@ pub(super) struct Track {
     media: Header,
     /// Duration and media time of the edit, if there is one.
     edit: Option<(u64, i64)>,
-    entries: Vec<[u8; 4]>,
+    entries: Vec<Entry>,
     /// Counts and durations.
     stts: Vec<(u32, u32)>,
     /// First chunk, samples per chunk, sample entry.
@@ -25,6 +26,13 @@ pub(super) struct Track {
     sizes: Vec<u32>,
     offsets: Vec<u64>,
     keys: Option<Vec<u32>>,
+}
+
+/// A sample entry.
+struct Entry {
+    kind: [u8; 4],
+    /// Of sound, in Hz.
+    rate: u32,
 }
 
 /// What `mvhd` and `mdhd` have in common.
@@ -120,8 +128,10 @@ impl Track {
                 "stss is not sorted, or not within the track, or does not begin with the first sample",
             );
         } else {
-            fault(self.entries.first() == Some(b"avc1"), "video without stss");
+            fault(self.picture().is_some(), "video without stss");
         }
+        let rate = |entry: &Entry| entry.kind != *b"mp4a" || entry.rate == self.media.timescale;
+        fault(!self.entries.iter().all(rate), "the timescale is not the sample rate");
         let placed = self.place(&mut fault);
         let inside = |sample: &Placed| {
             let end = sample.offset.checked_add(sample.size.into());
@@ -168,16 +178,33 @@ impl Track {
         })
     }
 
-    /// In H.264, the samples in `stss` are those with an IDR picture.
+    /// How pictures are coded, if the samples are.
+    fn picture(&self) -> Option<Coding> {
+        match &self.entries.first()?.kind {
+            b"avc1" => Some(Coding::H264),
+            b"hev1" => Some(Coding::H265),
+            _ => None,
+        }
+    }
+
+    /// How long a frame of AAC is, if the samples are.
+    pub fn frame(&self) -> Duration {
+        match self.entries.first() {
+            Some(entry) if entry.kind == *b"mp4a" => Duration::from_secs(1024) / self.media.timescale,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The samples in `stss` are those whose picture is a random access point (in H.264, an IDR picture).
     pub fn check_keys(&self, disk: &dyn Disk, samples: &[Placed], faults: &mut Vec<String>) {
-        let Some(keys) = self.keys.as_ref().filter(|_| self.entries.first() == Some(b"avc1")) else { return };
+        let (Some(keys), Some(coding)) = (&self.keys, self.picture()) else { return };
         let mut keys = keys.iter().copied().peekable();
-        let mut window = Window { disk, start: 0, bytes: Vec::new() };
+        let mut window = Window::new(disk);
         for (number, sample) in (1..).zip(samples) {
             let key = keys.next_if_eq(&number).is_some();
-            match window.is_idr(sample) {
-                None => faults.push(format!("sample {number} is not H.264")),
-                Some(idr) if idr != key => faults.push(format!("sample {number}: stss is wrong")),
+            match window.is_key(sample, coding) {
+                None => faults.push(format!("sample {number} is not {coding:?}")),
+                Some(found) if found != key => faults.push(format!("sample {number}: stss is wrong")),
                 Some(_) => continue,
             }
             return;
@@ -190,7 +217,11 @@ impl Track {
         let nanos = nanos / u128::from(self.media.timescale);
         TrackReport {
             id: self.id,
-            codec: self.entries.first().map(|kind| String::from_utf8_lossy(kind).into_owned()).unwrap_or_default(),
+            codec: self
+                .entries
+                .first()
+                .map(|entry| String::from_utf8_lossy(&entry.kind).into_owned())
+                .unwrap_or_default(),
             entries: self.entries.len(),
             width: self.size.0,
             height: self.size.1,
@@ -215,58 +246,18 @@ fn read_edit(elst: &[u8]) -> Option<(u64, i64)> {
     (fields.u32()? == 0x1_0000 && fields.0.is_empty()).then_some((duration, media_time))
 }
 
-fn read_entries(mut stsd: Fields) -> Option<Vec<[u8; 4]>> {
+fn read_entries(mut stsd: Fields) -> Option<Vec<Entry>> {
     let count = stsd.u32()? as usize;
-    let kinds: Vec<_> = std::iter::from_fn(|| stsd.next_box()).map(|(kind, _)| kind).collect();
-    (count > 0 && kinds.len() == count && stsd.0.is_empty()).then_some(kinds)
+    let entries = std::iter::from_fn(|| stsd.next_box()).map(|(kind, payload)| {
+        let mut fields = Fields(payload);
+        fields.bytes(24)?;
+        Some(Entry { kind, rate: fields.u32()? >> 16 })
+    });
+    let entries: Vec<_> = entries.collect::<Option<_>>()?;
+    (count > 0 && entries.len() == count && stsd.0.is_empty()).then_some(entries)
 }
 
 fn read_sizes(mut stsz: Fields) -> Option<Vec<u32>> {
     // One size for all samples is not expected, so it needs no room to be read.
     (stsz.u32()? == 0).then(|| stsz.table(4, |fields| fields.u32()))?
-}
-
-/// A file read from front to back, much at once.
-struct Window<'a> {
-    disk: &'a dyn Disk,
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window<'_> {
-    /// The `N` bytes at `at`.
-    fn read<const N: usize>(&mut self, at: u64) -> Option<[u8; N]> {
-        let inside = |window: &Self| {
-            let from = usize::try_from(at.checked_sub(window.start)?).ok()?;
-            window.bytes.get(from..)?.first_chunk().copied()
-        };
-        if let Some(found) = inside(self) {
-            return Some(found);
-        }
-        self.bytes.resize(256 << 10, 0);
-        let read = self.disk.read_at(&mut self.bytes, at).ok()?;
-        self.bytes.truncate(read);
-        self.start = at;
-        inside(self)
-    }
-
-    /// Whether the first picture of the sample is an IDR; `None` when its NAL units do not add up to it.
-    fn is_idr(&mut self, sample: &Placed) -> Option<bool> {
-        let mut at = sample.offset;
-        let end = at.checked_add(sample.size.into())?;
-        while end - at >= 5 {
-            let [a, b, c, d, kind] = self.read(at)?;
-            let len = u64::from(u32::from_be_bytes([a, b, c, d]));
-            if len == 0 || len > end - at - 4 {
-                return None;
-            }
-            at += 4 + len;
-            match kind & 0x1f {
-                1 => return Some(false),
-                5 => return Some(true),
-                _ => {}
-            }
-        }
-        None
-    }
 }

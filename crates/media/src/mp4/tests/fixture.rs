@@ -9,7 +9,7 @@ use shiguredo_mp4::{
 
 use crate::mp4::{Filler, FillerError, Sample, SampleEntry};
 
-/// Bits of an H.264 header.
+/// Bits of an H.264 or H.265 header.
 #[derive(Default)]
 struct Bits(Vec<bool>);
 
@@ -41,14 +41,35 @@ pub fn video(width: u16, height: u16, variant: u8) -> SampleEntry {
     SampleEntry::h264(&[sps], &[vec![0x68, 0xce, 0x3c, 0x80, variant]]).expect("the parameter sets are sound")
 }
 
+/// The same in H.265.
+pub fn hevc(width: u16, height: u16, variant: u8) -> SampleEntry {
+    let mut sps = Bits::default();
+    // Id 0, 4:2:0, the size, no cropping, 8 bits.
+    [0, 1, width.into(), height.into()].into_iter().for_each(|value| sps.ue(value));
+    sps.0.push(false);
+    [0, 0].into_iter().for_each(|value| sps.ue(value));
+    // Main profile, level 3.1, one temporal layer.
+    let sps = sps.bytes(&[0x42, 1, 1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93]);
+    let (vps, pps) = (vec![0x40, 1, 0x0c, variant], vec![0x44, 1, 0xc1]);
+    SampleEntry::h265(&[vps], &[sps], &[pps]).expect("the parameter sets are sound")
+}
+
 pub fn aac() -> SampleEntry {
-    SampleEntry::aac(2, &[0x11, 0x90])
+    SampleEntry::aac(2, 48_000, &[0x11, 0x90]).expect("a known rate")
 }
 
 /// One NAL unit that holds `content`.
 pub fn picture(key: bool, content: &[u8]) -> Bytes {
     let mut data = (content.len() as u32 + 1).to_be_bytes().to_vec();
     data.push(if key { 0x65 } else { 0x41 });
+    data.extend(content);
+    data.into()
+}
+
+/// The same in H.265.
+pub fn hevc_picture(key: bool, content: &[u8]) -> Bytes {
+    let mut data = (content.len() as u32 + 2).to_be_bytes().to_vec();
+    data.extend([if key { 0x26 } else { 0x02 }, 1]);
     data.extend(content);
     data.into()
 }

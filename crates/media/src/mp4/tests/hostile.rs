@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     disk::Mortal,
-    fixture::{TestFiller, aac, picture, video},
+    fixture::{TestFiller, aac, hevc, hevc_picture, picture, video},
 };
 use crate::mp4::{
     Anchor, FinishOptions, Sample, Writer,
@@ -13,18 +13,18 @@ use crate::mp4::{
 };
 
 /// A file with two tracks and a hole, growing or finished.
-fn file(finished: bool) -> Vec<u8> {
+fn file(finished: bool, h265: bool) -> Vec<u8> {
     let mut disk = Mortal::new(0, true);
     let mut writer = Writer::create_on(Box::new(disk.clone()), Anchor::default()).expect("alive");
     let sound = writer.add_track(aac()).expect("alive");
-    let picture_track = writer.add_track(video(320, 240, 0)).expect("alive");
+    let picture_track = writer.add_track(if h265 { hevc } else { video }(320, 240, 0)).expect("alive");
     for n in 0..20u64 {
         let data = vec![n as u8; 20].into();
         writer
             .push(sound, Sample { entry: 0, dts: n * 1024, duration: 1024, key: true, after_still: false, data })
             .expect("sound");
         let dts = 9000 + n * 3000 + n / 10 * 90_000;
-        let data = picture(n % 5 == 0, &[n as u8; 50]);
+        let data = if h265 { hevc_picture } else { picture }(n % 5 == 0, &[n as u8; 50]);
         writer
             .push(picture_track, Sample { entry: 0, dts, duration: 3000, key: n % 5 == 0, after_still: false, data })
             .expect("sound");
@@ -49,11 +49,12 @@ proptest! {
     #[test]
     fn changed_files_do_no_harm(
         finished: bool,
+        h265: bool,
         reseal: bool,
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3, any::<u8>()), 1..12),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut bytes = file(finished);
+        let mut bytes = file(finished, h265);
         for (index, area, value) in changes {
             // Mostly where the boxes are: the head, the first fragments.
             let len = [700, 3000.min(bytes.len()), bytes.len()][area];

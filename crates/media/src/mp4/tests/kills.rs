@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use super::{
     disk::{Death, Mortal},
-    fixture::{BLACK, SILENCE, TestFiller, aac, picture, play, video},
+    fixture::{BLACK, SILENCE, TestFiller, aac, hevc, hevc_picture, picture, play, video},
 };
 use crate::mp4::{
-    Anchor, Error, FinishOptions, Finished, Kind, Sample, SampleEntry, TrackId, Writer, check::check_on,
+    Anchor, Codec, Error, FinishOptions, Finished, Kind, Sample, SampleEntry, TrackId, Writer, check::check_on,
     finish::finish_on,
 };
 
@@ -56,7 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// What was pushed to one track, and how much of it must survive what.
 struct Model {
-    kind: Kind,
+    codec: Codec,
     id: Option<TrackId>,
     entries: Vec<SampleEntry>,
     samples: Vec<Sample>,
@@ -68,9 +68,9 @@ struct Model {
 }
 
 impl Model {
-    fn new(kind: Kind) -> Self {
+    fn new(codec: Codec) -> Self {
         Self {
-            kind,
+            codec,
             id: None,
             entries: Vec::new(),
             samples: Vec::new(),
@@ -85,11 +85,12 @@ impl Model {
         let Act::Push { hole, jitter, key, bytes, .. } = *act else { unreachable!("only pushes make samples") };
         let end = self.end;
         let content: Vec<u8> = content.to_be_bytes().into_iter().cycle().take(bytes.max(8)).collect();
-        match self.kind {
+        match self.codec.kind() {
             Kind::Video => {
                 let (key, dts) = (key || self.samples.is_empty(), end + hole * 3000);
                 let entry = self.entries.len() as u32 - 1;
-                Sample { entry, dts, duration: 2900 + jitter, key, after_still: false, data: picture(key, &content) }
+                let data = if self.codec == Codec::H265 { hevc_picture } else { picture }(key, &content);
+                Sample { entry, dts, duration: 2900 + jitter, key, after_still: false, data }
             }
             Kind::Audio => {
                 let data = Bytes::from(content);
@@ -126,19 +127,24 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, inserts: bool) -> Self {
+    fn entry(&self, width: u16, height: u16) -> SampleEntry {
+        let make = if self.models[0].codec == Codec::H265 { hevc } else { video };
+        make(width, height, self.variant)
+    }
+
+    fn new(seed: u64, inserts: bool, codec: Codec) -> Self {
         let disk = Mortal::new(seed, inserts);
         let anchor = Anchor { epoch_ns: 1_700_000_000_000_000_000, note: b"note".to_vec() };
         let writer = Writer::create_on(Box::new(disk.clone()), anchor).expect("alive");
-        Self { disk, writer, models: [Model::new(Kind::Video), Model::new(Kind::Audio)], variant: 0 }
+        Self { disk, writer, models: [Model::new(codec), Model::new(Codec::Aac)], variant: 0 }
     }
 
     fn act(&mut self, n: u64, act: &Act) -> crate::mp4::Result<()> {
         match act {
             Act::Push { video, .. } => {
+                let entry = if *video { self.entry(640, 352) } else { aac() };
                 let model = &mut self.models[usize::from(!*video)];
                 if model.id.is_none() {
-                    let entry = if *video { super::fixture::video(640, 352, 0) } else { aac() };
                     model.id = Some(self.writer.add_track(entry.clone())?);
                     model.entries.push(entry);
                 }
@@ -148,10 +154,10 @@ impl World {
                 model.samples.push(sample);
             }
             Act::AddEntry => {
-                let model = &mut self.models[0];
-                let Some(id) = model.id else { return Ok(()) };
+                let Some(id) = self.models[0].id else { return Ok(()) };
                 self.variant += 1;
-                let entry = video(320 + 16 * u16::from(self.variant), 240, self.variant);
+                let entry = self.entry(320 + 16 * u16::from(self.variant), 240);
+                let model = &mut self.models[0];
                 assert_eq!(self.writer.add_entry(id, entry.clone())?, model.entries.len() as u32);
                 model.entries.push(entry);
             }
@@ -191,7 +197,7 @@ impl World {
         self.writer = writer;
         assert_eq!(recovered.anchor.note, b"note");
         for model in &mut self.models {
-            let kind = model.kind;
+            let kind = model.codec.kind();
             let found = recovered.tracks.iter().find(|track| track.entries[0].kind() == kind);
             model.survive(found.map_or(0, |track| track.end), power_lost);
             if model.lost.is_empty() {
@@ -222,19 +228,22 @@ fn assert_same(models: &[Model], file: &[u8], finished: &Finished) {
     let played = play(file);
     for (track, played) in finished.tracks.iter().zip(&played) {
         let model = models.iter().find(|model| model.id == Some(track.id)).expect("a track that was recorded");
-        let (filler, bytes) = match model.kind {
-            Kind::Video => (picture(true, BLACK), "black"),
-            Kind::Audio => (Bytes::from_static(SILENCE), "silence"),
+        let first = model.samples.first();
+        let filler = |sample: &&Sample| match model.codec {
+            Codec::H264 => sample.data == picture(true, BLACK),
+            // What comes before the first picture shows it.
+            Codec::H265 => first.is_some_and(|first| sample.dts < first.dts && sample.data == first.data),
+            Codec::Aac | Codec::Opus => sample.data == SILENCE,
         };
         let lost = |sample: &&Sample| model.lost.iter().any(|lost| lost.contains(&sample.dts));
-        let mut found = played.samples.iter().filter(|sample| sample.data != filler && !lost(sample));
+        let mut found = played.samples.iter().filter(|sample| !filler(sample) && !lost(sample));
         for sample in &model.samples {
             let found = found.next().expect("every sample is there");
             assert_eq!((found.dts, found.key, &found.data), (sample.dts, sample.key, &sample.data));
             assert!(found.duration >= sample.duration, "shortened");
             assert_eq!(played.entries[found.entry as usize], model.entries[sample.entry as usize].raw);
         }
-        assert!(found.next().is_none(), "a sample that was never pushed, or not {bytes}");
+        assert!(found.next().is_none(), "a sample that was never pushed, or no filler");
         assert_eq!((track.samples + track.filler) as usize, played.samples.len());
     }
 }
@@ -246,11 +255,12 @@ proptest! {
     fn recordings_survive_deaths(
         seed: u64,
         inserts: bool,
+        h265: bool,
         acts in prop::collection::vec(act(), 1..250),
         deaths in prop::collection::vec((0u64..9, prop_oneof![Just(Death::Kill), Just(Death::PowerLoss)]), 0..4),
         end in prop::option::of(0u64..20),
     ) {
-        let mut world = World::new(seed, inserts);
+        let mut world = World::new(seed, inserts, if h265 { Codec::H265 } else { Codec::H264 });
         for (n, act) in acts.iter().enumerate() {
             match world.act(n as u64, act) {
                 Ok(()) => {}
@@ -278,7 +288,7 @@ proptest! {
             Ok(report) => report,
             // Pictures that were on their way when power failed may be rubbish. No box may.
             Err(faults) => {
-                let rubbish = |fault: &String| fault.contains("not H.264") || fault.contains("stss is wrong");
+                let rubbish = |fault: &String| fault.contains("is not H26") || fault.contains("stss is wrong");
                 let power_lost = world.models.iter().any(|model| !model.lost.is_empty());
                 prop_assert!(power_lost && faults.iter().all(rubbish), "{:?}", faults);
                 return Ok(());

@@ -1,5 +1,7 @@
 //! Hybrid MP4 with real media, on real file systems, in real players: ffmpeg and GStreamer.
 
+mod mixed;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -138,7 +140,7 @@ fn record(dir: tempfile::TempDir) -> Recording {
 }
 
 fn entry_of_sound() -> SampleEntry {
-    SampleEntry::aac(2, &[0x11, 0x90])
+    SampleEntry::aac(2, 48_000, &[0x11, 0x90]).expect("a known rate")
 }
 
 fn probe(path: &Path, stream: &str, what: &str) -> String {
@@ -194,13 +196,14 @@ fn real_media_plays_while_it_grows_and_when_it_is_finished() {
     assert_near(&detect(path, "0:v", "blackdetect=d=0.05:pix_th=0.05", "black_start:"), &[0.0, 4.0, 11.0]);
     assert_near(&detect(path, "0:v", "blackdetect=d=0.05:pix_th=0.05", "black_end:")[..2], &[1.0, 7.0]);
     assert_near(&detect(path, "0:a", "silencedetect=n=-60dB:d=0.3", "silence_start: "), &[4.0, 11.0]);
-    gstreamer_plays(path, packets);
+    gstreamer_plays(path, "h264", packets);
 }
 
-/// GStreamer decodes as many pictures as there are.
-fn gstreamer_plays(path: &Path, pictures: u64) {
+/// GStreamer decodes as many pictures, of this codec, as there are.
+fn gstreamer_plays(path: &Path, codec: &str, pictures: u64) {
     let source = format!("location={}", path.display());
-    let video = "d.video_0 ! queue ! h264parse ! avdec_h264 ! fakesink silent=false sync=false name=pictures";
+    let decoder = format!("{codec}parse ! avdec_{codec}");
+    let video = format!("d.video_0 ! queue ! {decoder} ! fakesink silent=false sync=false name=pictures");
     let audio = "d.audio_0 ! queue ! aacparse ! avdec_aac ! fakesink sync=false";
     let mut args = vec!["-v", "filesrc", &source, "!", "qtdemux", "name=d"];
     args.extend(video.split_whitespace());

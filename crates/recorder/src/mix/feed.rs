@@ -1,0 +1,153 @@
+//! One stream's picture on its way into the mix: coded pictures in, the one to be shown at a moment out.
+
+use std::collections::VecDeque;
+
+use codec::video::{self, Decoder};
+use media::packet::VideoCodec;
+use rules::time::Mono;
+
+use crate::unit::Picture;
+
+/// Coded pictures that wait for their time: some seconds of a fast camera. More come only when the mix stands still.
+const MAX_WAITING: usize = 600;
+/// The same in bytes.
+const MAX_BYTES: usize = 24 << 20;
+
+/// See the module's head. Pictures are decoded when they are due, not before: what waits is coded, and small.
+#[derive(Default)]
+pub struct Feed {
+    waiting: VecDeque<Picture>,
+    bytes: usize,
+    decoder: Option<(VideoCodec, Decoder)>,
+    shown: Option<Shown>,
+    /// Pictures cannot be decoded right until a key frame comes.
+    broken: bool,
+    /// Where the picture ends: the camera was switched off, or the track went.
+    ends_at: Option<Mono>,
+    /// What is shown is of the present.
+    live: bool,
+    serial: u64,
+    pub counts: Counts,
+}
+
+/// The picture of a stream at the present moment.
+pub struct Shown {
+    pub picture: video::Picture,
+    /// Clockwise turn that shows it upright, degrees.
+    pub rotation: u16,
+    /// Another one for each picture of the stream.
+    pub serial: u64,
+}
+
+/// What became of the pictures of a stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub decoded: u64,
+    /// Not decoded because something that they refer to is missing.
+    pub skipped: u64,
+    /// Refused by the decoder, or found damaged by it.
+    pub undecodable: u64,
+    /// Dropped because the mix fell behind.
+    pub dropped: u64,
+}
+
+impl Feed {
+    /// Takes a picture.
+    pub fn push(&mut self, picture: Picture) {
+        if self.waiting.len() >= MAX_WAITING || self.bytes >= MAX_BYTES {
+            self.counts.dropped += self.waiting.len() as u64;
+            self.waiting.clear();
+            self.bytes = 0;
+            self.broken = true;
+        }
+        self.bytes += picture.data.len();
+        self.waiting.push_back(picture);
+    }
+
+    /// The picture ends at `at`; what was captured before is still shown until then.
+    pub fn end(&mut self, at: Mono) {
+        self.ends_at = Some(at);
+    }
+
+    /// The picture goes on after all: the camera was switched on again.
+    pub fn go_on(&mut self) {
+        self.ends_at = None;
+    }
+
+    /// Decodes what is due at `at` and makes it what is shown.
+    pub fn advance(&mut self, at: Mono) {
+        while self.waiting.front().is_some_and(|picture| picture.at <= at) {
+            let Some(picture) = self.waiting.pop_front() else { break };
+            self.bytes -= picture.data.len();
+            self.decode(&picture);
+        }
+        if self.ends_at.is_some_and(|end| end <= at) {
+            self.ends_at = None;
+            self.live = false;
+        }
+    }
+
+    /// What is shown, if it is of the present: the stream has a picture now.
+    pub fn live(&self) -> Option<&Shown> {
+        self.shown.as_ref().filter(|_| self.live)
+    }
+
+    /// The last picture there was.
+    pub fn last(&self) -> Option<&Shown> {
+        self.shown.as_ref()
+    }
+
+    /// Whether only a key frame helps: nothing was decoded yet, or something is missing.
+    pub fn needs_key_frame(&self) -> bool {
+        let coming = self.waiting.iter().any(|picture| picture.key);
+        !coming && (self.broken || self.decoder.is_none())
+    }
+
+    fn decode(&mut self, picture: &Picture) {
+        self.broken |= picture.after_loss;
+        if picture.key && !picture.after_loss {
+            self.broken = false;
+        }
+        if self.broken {
+            self.counts.skipped += 1;
+            return;
+        }
+        match self.try_decode(picture) {
+            Ok(Some(decoded)) if !decoded.damaged => {
+                self.counts.decoded += 1;
+                self.serial += 1;
+                self.live = true;
+                self.shown = Some(Shown { picture: decoded, rotation: picture.rotation, serial: self.serial });
+            }
+            // A picture that is not meant to be shown.
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => {
+                self.counts.undecodable += 1;
+                self.broken = true;
+            }
+        }
+    }
+
+    fn try_decode(&mut self, picture: &Picture) -> codec::Result<Option<video::Picture>> {
+        if let Some(config) = &picture.config
+            && self.decoder.as_ref().is_none_or(|(codec, _)| *codec != config.codec())
+        {
+            self.decoder = Some((config.codec(), Decoder::new(decoder_of(config.codec()), 1)?));
+        }
+        let Some((codec, decoder)) = &mut self.decoder else { return Ok(None) };
+        let decoded = match codec {
+            VideoCodec::H264 => decoder.decode_sized(&picture.data, 0)?,
+            _ => decoder.decode(&picture.data, 0)?,
+        };
+        Ok(decoded.into_iter().next_back())
+    }
+}
+
+fn decoder_of(codec: VideoCodec) -> video::Codec {
+    match codec {
+        VideoCodec::H264 => video::Codec::H264,
+        VideoCodec::Vp8 => video::Codec::Vp8,
+        VideoCodec::Vp9 => video::Codec::Vp9,
+        VideoCodec::Av1 => video::Codec::Av1,
+    }
+}

@@ -1,0 +1,122 @@
+//! The packets of one stream that wait for their time, coded and in the order they were sent.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use codec::opus::MAX_PACKET;
+
+/// A position that is off from its predecessor's end by more than this (one second) begins anew.
+const JUMP: i64 = 48_000;
+/// At most so much sound (30 seconds) waits, for a mix that stands still...
+pub const HELD_MAX: i64 = 30 * 48_000;
+/// ...in at most so many packets.
+const PACKETS_MAX: usize = 6_000;
+
+/// A packet that waits for its time.
+pub struct Waiting {
+    /// Media time of its first sample.
+    pub position: i64,
+    pub data: Bytes,
+    /// Samples.
+    pub duration: i64,
+    /// Packets before it were lost.
+    pub after_loss: bool,
+    /// It does not go on from the packet before: it needs a new decoder.
+    pub anew: bool,
+}
+
+/// See the module's head.
+#[derive(Default)]
+pub struct Queue {
+    waiting: VecDeque<Waiting>,
+    held: i64,
+    /// Where a packet belongs that joins up with the last one pushed; none at the start and after an end.
+    expected: Option<i64>,
+}
+
+impl Queue {
+    /// Adds a packet; answers how many samples had to be skipped to make room for it.
+    pub fn push(&mut self, position: i64, data: &Bytes, duration: u32, after_loss: bool) -> i64 {
+        let duration = i64::from(duration).min(MAX_PACKET as i64);
+        let anew = self.expected.is_none_or(|expected| (position - expected).abs() > JUMP);
+        if anew && self.expected.is_some_and(|expected| position < expected) {
+            // What waits for a later time must not hold this up.
+            self.waiting.iter_mut().for_each(|before| before.position = before.position.min(position));
+        }
+        self.expected = Some(position + duration);
+        let mut skipped = 0;
+        while self.held + duration > HELD_MAX || self.waiting.len() >= PACKETS_MAX {
+            skipped += self.skip_oldest();
+        }
+        self.held += duration;
+        self.waiting.push_back(Waiting { position, data: data.clone(), duration, after_loss, anew });
+        skipped
+    }
+
+    /// The next packet will have nothing to do with the last.
+    pub fn end(&mut self) {
+        self.expected = None;
+    }
+
+    /// No packet is to come that belongs to the last one.
+    pub fn is_ended(&self) -> bool {
+        self.expected.is_none()
+    }
+
+    /// Samples that wait.
+    pub fn held(&self) -> i64 {
+        self.held
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.iter()
+    }
+
+    pub fn front(&self) -> Option<&Waiting> {
+        self.waiting.front()
+    }
+
+    /// The front packet's loss is dealt with.
+    pub fn forget_loss(&mut self) {
+        if let Some(head) = self.waiting.front_mut() {
+            head.after_loss = false;
+        }
+    }
+
+    pub fn pop_if(&mut self, condition: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+        let head = self.waiting.pop_front_if(|head| condition(head))?;
+        self.held -= head.duration;
+        Some(head)
+    }
+
+    /// Takes the first packet away unplayed; answers its samples.
+    pub fn skip_oldest(&mut self) -> i64 {
+        let Some(skipped) = self.pop_if(|_| true) else { return 0 };
+        if let Some(head) = self.waiting.front_mut() {
+            head.anew = true;
+        }
+        skipped.duration
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_time_and_number() {
+        for (duration, count) in [(u32::MAX, 250), (960, 1_500), (0, PACKETS_MAX)] {
+            let (mut queue, mut skipped, mut position) = (Queue::default(), 0, 0);
+            for _ in 0..10_000 {
+                skipped += queue.push(position, &Bytes::new(), duration, false);
+                position += 5_760;
+            }
+            assert_eq!(queue.iter().count(), count);
+            assert_eq!(skipped + queue.held(), 10_000 * i64::from(duration.min(5_760)));
+        }
+    }
+}

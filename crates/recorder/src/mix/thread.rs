@@ -1,0 +1,177 @@
+//! The thread that makes a mix, beside the media thread, which must never wait for an encoder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rules::layout::{Member, Plan};
+use rules::select::StreamId;
+use rules::time::Mono;
+
+use super::{Mix, MixEvent, MixJob};
+use crate::Result;
+use crate::clock::Clock;
+use crate::take::Closed;
+use crate::unit::Unit;
+
+/// What may wait for the mix: half a minute of a full room. Beyond it media is dropped and counted.
+const INPUTS: usize = 1 << 16;
+
+/// What the thread is told.
+enum Input {
+    Unit(StreamId, Unit),
+    Members(Vec<Member>, Mono),
+    Layout(Box<Plan>, BTreeMap<String, PathBuf>, Mono),
+    PictureEnded(StreamId, Mono),
+    PictureGoesOn(StreamId),
+    SoundEnded(StreamId),
+    /// Everything captured before the first has come; said at the second.
+    Advance(Mono, Mono),
+    Close(Mono),
+    Suspend,
+}
+
+/// The owner's end.
+pub struct MixThread {
+    inputs: SyncSender<Input>,
+    events: Receiver<MixEvent>,
+    thread: JoinHandle<Option<Closed>>,
+    dropped: u64,
+}
+
+impl MixThread {
+    pub fn start(job: MixJob, clock: Clock) -> Result<MixThread> {
+        let (inputs, queue) = sync_channel(INPUTS);
+        let (tell, events) = std::sync::mpsc::channel();
+        let mix = Mix::new(job, clock)?;
+        let work = move || run(mix, &clock, &queue, &|event| _ = tell.send(event));
+        let thread = std::thread::Builder::new().name("mix".into()).spawn(work)?;
+        Ok(MixThread { inputs, events, thread, dropped: 0 })
+    }
+
+    /// What happened since the last call.
+    pub fn events(&self) -> impl Iterator<Item = MixEvent> + '_ {
+        self.events.try_iter()
+    }
+
+    pub fn push(&mut self, stream: &StreamId, unit: Unit) {
+        self.send(Input::Unit(stream.clone(), unit));
+    }
+
+    /// See [`Mix::set_members`].
+    pub fn set_members(&mut self, members: Vec<Member>, at: Mono) {
+        self.send(Input::Members(members, at));
+    }
+
+    /// See [`Mix::set_layout`].
+    pub fn set_layout(&mut self, plan: Plan, images: BTreeMap<String, PathBuf>, at: Mono) {
+        self.send(Input::Layout(Box::new(plan), images, at));
+    }
+
+    /// See [`Mix::picture_ended`].
+    pub fn picture_ended(&mut self, stream: &StreamId, at: Mono) {
+        self.send(Input::PictureEnded(stream.clone(), at));
+    }
+
+    /// See [`Mix::picture_goes_on`].
+    pub fn picture_goes_on(&mut self, stream: &StreamId) {
+        self.send(Input::PictureGoesOn(stream.clone()));
+    }
+
+    /// See [`Mix::sound_ended`].
+    pub fn sound_ended(&mut self, stream: &StreamId) {
+        self.send(Input::SoundEnded(stream.clone()));
+    }
+
+    /// See [`Mix::advance`].
+    pub fn advance(&mut self, until: Mono, now: Mono) {
+        self.send(Input::Advance(until, now));
+    }
+
+    /// Has the file end at `end`. The handle gives it once it is written.
+    pub fn close(self, end: Mono) -> JoinHandle<Option<Closed>> {
+        // The last words wait for their place in the queue: nothing else is left to do for the task.
+        _ = self.inputs.send(Input::Close(end));
+        self.thread
+    }
+
+    /// Has everything received written, and waits for it.
+    pub fn suspend(self) {
+        _ = self.inputs.send(Input::Suspend);
+        _ = self.thread.join();
+    }
+
+    fn send(&mut self, input: Input) {
+        match self.inputs.try_send(input) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.dropped += 1;
+                if self.dropped.is_power_of_two() {
+                    tracing::error!(dropped = self.dropped, "the mix is so far behind that media is dropped");
+                }
+            }
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
+/// Returns the file when the recording was closed.
+fn run(mut mix: Mix, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixEvent)) -> Option<Closed> {
+    let note = |what: &str, error: &crate::Error| tell(MixEvent::Note(format!("{what}: {error}")));
+    // The disk, or an encoder: tried again with the next input, told once.
+    let mut failed: Option<String> = None;
+    for input in queue {
+        let done = match input {
+            Input::Unit(stream, unit) => mix.push(&stream, unit),
+            Input::Members(members, at) => {
+                mix.set_members(members, at);
+                Ok(())
+            }
+            Input::Layout(plan, images, at) => {
+                mix.set_layout(*plan, images, at);
+                Ok(())
+            }
+            Input::PictureEnded(stream, at) => {
+                mix.picture_ended(&stream, at);
+                Ok(())
+            }
+            Input::PictureGoesOn(stream) => {
+                mix.picture_goes_on(&stream);
+                Ok(())
+            }
+            Input::SoundEnded(stream) => {
+                mix.sound_ended(&stream);
+                Ok(())
+            }
+            Input::Advance(until, said) => {
+                let now = clock.now();
+                mix.observe(now.since(said), now);
+                mix.advance(until, now)
+            }
+            Input::Close(end) => {
+                return match mix.close(end) {
+                    Ok(closed) => closed,
+                    Err(error) => {
+                        note("closing", &error);
+                        None
+                    }
+                };
+            }
+            Input::Suspend => {
+                if let Err(error) = mix.suspend() {
+                    tracing::error!(%error, "cannot write the rest");
+                }
+                return None;
+            }
+        };
+        if let Err(error) = done
+            && failed.as_deref() != Some(&error.to_string())
+        {
+            note("mixing", &error);
+            failed = Some(error.to_string());
+        }
+        mix.take_events().into_iter().for_each(tell);
+    }
+    None
+}

@@ -1,0 +1,133 @@
+//! A mixed task of the room: who belongs to the mix, and what its thread is told of them.
+
+use std::collections::BTreeSet;
+use std::thread::JoinHandle;
+
+use rules::layout::{Member, Plan};
+use rules::select::{MAX_STREAMS, Selection, StreamId};
+use rules::time::{MILLI_NS, Mono};
+
+use super::tracks::{Published, Tracks};
+use crate::messages::MixChange;
+use crate::mix::MixEvent;
+use crate::mix::thread::MixThread;
+use crate::take::Closed;
+use crate::unit::Unit;
+
+/// The mix is made this much later than the present, so that all media of a moment is there when the moment is made:
+/// more than a new track is kept until it has its place, and the jitter of a usual network.
+const DELAY_NS: i64 = 400 * MILLI_NS;
+
+pub(super) struct Mixing {
+    thread: MixThread,
+    plan: Plan,
+    select: Selection,
+    /// Who is published, in the order of joining.
+    members: Vec<Member>,
+    /// Streams that the mix cannot show before a key frame comes.
+    waits: BTreeSet<StreamId>,
+}
+
+impl Mixing {
+    pub fn new(thread: MixThread, plan: Plan, select: Selection) -> Mixing {
+        Mixing { thread, plan, select, members: Vec::new(), waits: BTreeSet::new() }
+    }
+
+    pub fn records(&self, stream: &StreamId) -> bool {
+        self.members.iter().any(|member| member.stream == *stream)
+    }
+
+    pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
+        self.members.iter().map(|member| &member.stream)
+    }
+
+    /// Whether the track has to be received: it is seen, or heard.
+    pub fn wants(&self, published: &Published) -> bool {
+        let stream = &published.stream;
+        self.records(stream)
+            && match published.is_video() {
+                true => self.plan.source_size(stream, &self.members).is_some(),
+                false => self.plan.hears(stream),
+            }
+    }
+
+    /// What is to be told of a stream that cannot be taken in.
+    pub fn refusal(&self, stream: &StreamId) -> Option<String> {
+        let full = self.members.len() >= MAX_STREAMS && !self.records(stream) && self.select.wants(stream, 0);
+        full.then(|| format!("not recorded while {MAX_STREAMS} others are in the mix"))
+    }
+
+    /// Takes in who is published now.
+    pub fn update(&mut self, tracks: &Tracks, now: Mono) {
+        let mut members = self.members.clone();
+        members.retain(|member| self.select.wants(&member.stream, 0) && tracks.has(&member.stream));
+        for (_, published) in tracks.recorded() {
+            let stream = &published.stream;
+            let known = members.iter().any(|member| member.stream == *stream);
+            if !known && self.select.wants(stream, members.len()) {
+                members.push(Member { stream: stream.clone(), video: false });
+            }
+        }
+        for member in &mut members {
+            let shows = |published: &Published| published.is_video() && !published.muted;
+            member.video = tracks.recorded().any(|(_, p)| p.stream == member.stream && shows(p));
+        }
+        if members != self.members {
+            self.members = members;
+            self.thread.set_members(self.members.clone(), now);
+        }
+    }
+
+    /// Another layout and selection from `now` on.
+    pub fn change(&mut self, change: MixChange, tracks: &Tracks, now: Mono) {
+        let MixChange { select, layout, images } = change;
+        self.select = select;
+        self.plan = layout.clone();
+        self.thread.set_layout(layout, images, now);
+        self.update(tracks, now);
+    }
+
+    pub fn push(&mut self, stream: &StreamId, unit: Unit) {
+        self.thread.push(stream, unit);
+    }
+
+    pub fn set_video_muted(&mut self, stream: &StreamId, muted: bool, now: Mono) {
+        match muted {
+            true => self.thread.picture_ended(stream, now),
+            false => self.thread.picture_goes_on(stream),
+        }
+    }
+
+    pub fn track_ended(&mut self, stream: &StreamId, video: bool, now: Mono) {
+        match video {
+            true => self.thread.picture_ended(stream, now),
+            false => self.thread.sound_ended(stream),
+        }
+    }
+
+    pub fn needs_key_frame(&self, stream: &StreamId) -> bool {
+        self.waits.contains(stream)
+    }
+
+    /// Has the mix made as far as possible: `complete` is up to when everything has come, at the latest.
+    pub fn handle_time(&mut self, complete: Mono, now: Mono) -> Vec<MixEvent> {
+        self.thread.advance(complete.min(now.plus(-DELAY_NS)), now);
+        let mut events: Vec<MixEvent> = self.thread.events().collect();
+        events.retain(|event| match event {
+            MixEvent::Waits(waits) => {
+                self.waits.clone_from(waits);
+                false
+            }
+            _ => true,
+        });
+        events
+    }
+
+    pub fn close(self, end: Mono) -> JoinHandle<Option<Closed>> {
+        self.thread.close(end)
+    }
+
+    pub fn suspend(self) {
+        self.thread.suspend();
+    }
+}

@@ -1,0 +1,75 @@
+//! From a request to what a recorder makes of its streams.
+
+use std::collections::BTreeMap;
+
+use recorder::messages::{AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, VideoPlan};
+use rules::layout;
+use rules::request::{AudioOutput, Encode, StartRecord, VideoCodec};
+use serde_json::Value;
+
+/// Bits per pixel of a mix whose bitrate was left to us, at 25 frames/s. Slower ones get a little more per picture,
+/// faster ones less, because their pictures differ less.
+const BITS_PER_PIXEL: f64 = 0.1;
+/// Bounds of that bitrate, bit/s; the upper one is the API's.
+const BITRATES: (u32, u32) = (100_000, 10_000_000);
+
+/// Whether a stored request is of a mixed task.
+pub fn is_mixed(request: &Value) -> bool {
+    request["RecordMode"] == 0
+}
+
+/// What a recorder makes of the streams of a task.
+pub fn output(request: &StartRecord) -> OutputPlan {
+    let Encode { audio_channels, audio_bitrate_kbps, audio_sample_rate_hz: rate, .. } = request.encode;
+    let (channels, bitrate) = (audio_channels as u8, audio_bitrate_kbps * 1000);
+    match layout::Plan::of(request) {
+        Some(layout) => OutputPlan::Mix(Box::new(MixPlan {
+            video: video(&request.encode, layout.width, layout.height),
+            layout,
+            images: BTreeMap::new(),
+            audio: MixedAudio { rate, channels, bitrate },
+        })),
+        None => OutputPlan::Streams {
+            audio: match request.extension.audio {
+                AudioOutput::Opus => AudioPlan::Opus,
+                AudioOutput::Aac => AudioPlan::Aac { channels, bitrate },
+            },
+        },
+    }
+}
+
+fn video(encode: &Encode, width: u32, height: u32) -> VideoPlan {
+    VideoPlan {
+        codec: match encode.video_codec {
+            VideoCodec::H264 => MixCodec::H264,
+            VideoCodec::ByteVc1 => MixCodec::H265,
+        },
+        encoder: None,
+        fps: encode.video_fps,
+        bitrate: match encode.video_bitrate_kbps {
+            0 => chosen_bitrate(width, height, encode.video_fps),
+            kbps => kbps * 1000,
+        },
+        gop_s: encode.video_gop_s,
+    }
+}
+
+/// Our formula for `VideoBitrate` 0.
+fn chosen_bitrate(width: u32, height: u32, fps: u32) -> u32 {
+    let pixels = f64::from(width) * f64::from(height);
+    let rate = pixels * BITS_PER_PIXEL * 25.0 * (f64::from(fps) / 25.0).sqrt();
+    (rate as u32).clamp(BITRATES.0, BITRATES.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bitrate_left_to_us_follows_size_and_rate() {
+        assert_eq!(chosen_bitrate(1280, 720, 25), 2_304_000);
+        assert_eq!(chosen_bitrate(640, 480, 15), 594_890);
+        assert_eq!(chosen_bitrate(2, 2, 1), 100_000);
+        assert_eq!(chosen_bitrate(1920, 1920, 60), 10_000_000);
+    }
+}

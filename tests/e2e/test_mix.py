@@ -1,0 +1,137 @@
+"""Mixed recording: one picture and one sound of the whole room."""
+
+import time
+from threading import Event
+
+import openapi
+import players
+from probe import assert_on_the_wall_clock, frame_ms, probe
+from process import eventually
+from publishers import Synthetic
+
+TASK = "mix"
+SIZE = {"width": 640, "height": 360, "fps": 25}
+CANVAS = {"RecordMode": 0, "Encode": {"VideoWidth": 1280, "VideoHeight": 720, "VideoFps": 25}}
+GRID = [(0, 0), (640, 0), (0, 360), (640, 360)]
+# Each user's pictures come at their own moments: one may be shown twice and the next not at all.
+UNEVEN = 0.02
+# From a kill of the recorder until its successor records: restart, join, key frames.
+BACK_MS = 3000
+
+
+def only_file(server, task):
+    (file,) = task["RecordFileList"]
+    return server.place(file)
+
+
+def look(path, x, y, width=640, height=360, *options):
+    return probe(path, "--region", x, y, width, height, *options)
+
+
+def assert_region(report, file):
+    """All of the user's pictures are there in order, and flashes are at whole seconds and at their beeps."""
+    video = report["video"]
+    flaws = {name: video[name] for name in ("out_of_order", "unreadable", "damaged")}
+    assert not any(flaws.values()), f"{report['file']}: {flaws}"
+    assert video["missing"] <= UNEVEN * video["readable"], video["missing_at"]
+    # Within a frame of the output.
+    assert_on_the_wall_clock(report, file, frame_ms(report) + 10)
+
+
+def test_four_users_in_one_picture(server, player, tmp_path):
+    users = ["alice", "bob", "carol", "dave"]
+    with Synthetic(server.rooms, "mixed", tmp_path, users=users, **SIZE):
+        server.api.start("mixed", TASK, **CANVAS)
+        server.api.wait_status("mixed", TASK, openapi.RUNNING)
+        Event().wait(10)
+        stopped = time.time()
+        server.api.stop("mixed", TASK)
+        task = server.api.wait_status("mixed", TASK, openapi.ENDED)
+    path, file = only_file(server, task)
+    assert sorted(stream["UserId"] for stream in file["StreamList"]) == users
+    assert (file["VideoCodec"], file["AudioCodec"]) == ("h264", "aac")
+    assert (file["VideoWidth"], file["VideoHeight"]) == (1280, 720)
+    assert abs(file["StartTime"] + file["Duration"] - stopped * 1000) < 100
+    reports = [look(path, *corner) for corner in GRID]
+    assert len({report["video"]["user"] for report in reports}) == 4, "each user in a place of their own"
+    for report in reports:
+        assert_region(report, file)
+        assert report["video"]["end_ms"] > file["Duration"] - 3 * frame_ms(report)
+    # The same second flashes everywhere at once.
+    shown = [{round(ms / 1000): ms for ms in report["video"]["flashes_ms"]} for report in reports]
+    for second in set.intersection(*map(set, shown)):
+        at = [flashes[second] for flashes in shown]
+        assert max(at) - min(at) <= 41, (second, at)
+    # Their tones sound at the same moments.
+    beeps = [probe(path, "--tone", tone)["audio"]["beeps"] for tone in (600, 700, 800, 900)]
+    assert all(len(heard) >= 7 for heard in beeps), [len(heard) for heard in beeps]
+    players.ffmpeg(path, file["Duration"] / 1000)
+    players.gstreamer(path, file["Duration"] / 1000)
+    players.chromium(player, path, file["Duration"] / 1000)
+
+
+def region(index, x, width, **fields):
+    return {"StreamIndex": index, "LocationX": x, "LocationY": 0, "Width": width, "Height": 360, **fields}
+
+
+def custom(*regions):
+    canvas = {"Width": 1280, "Height": 360, "Background": "#204060"}
+    return {"LayoutMode": 2, "CustomLayout": {"Canvas": canvas, "Regions": list(regions)}}
+
+
+def test_a_layout_is_changed_while_recording(server, tmp_path):
+    streams = {"StreamList": [{"UserId": "alice", "Index": 1}, {"UserId": "bob", "Index": 2}]}
+    with Synthetic(server.rooms, "changed", tmp_path, users=["alice", "bob", "carol"], **SIZE):
+        layout = custom(region(1, 0, 640), region(2, 640, 640))
+        server.api.start("changed", TASK, **CANVAS, TargetStreams=streams, Layout=layout)
+        server.api.wait_status("changed", TASK, openapi.RUNNING)
+        Event().wait(5)
+        changed = time.time() * 1000
+        swapped = custom(region(2, 0, 640), region(1, 640, 640))
+        assert server.api.call("UpdateRecord", {**server.api.ids("changed", TASK), "Layout": swapped}) == "ok"
+        Event().wait(5)
+        server.api.stop("changed", TASK)
+        task = server.api.wait_status("changed", TASK, openapi.ENDED)
+        server.api.start("changed", "other", **CANVAS)
+        server.api.wait_status("changed", "other", openapi.RUNNING)
+        try:
+            server.api.call("UpdateRecord", {**server.api.ids("changed", "other"), "Layout": swapped})
+            raise AssertionError("only custom layouts can be changed")
+        except openapi.ApiError as refusal:
+            assert "UpdateError.CurrentLayoutNotSupported" in str(refusal)
+        server.api.stop("changed", "other")
+        server.api.wait_status("changed", "other", openapi.ENDED)
+    path, file = only_file(server, task)
+    assert sorted(stream["UserId"] for stream in file["StreamList"]) == ["alice", "bob"]
+    pictures = look(path, 0, 0, 640, 360, "--list")["video"]["list"]
+    users = [picture["user"] for picture in pictures if picture.get("user") is not None]
+    first, last = users[0], users[-1]
+    assert first != last and set(users) == {first, last}
+    # One cut, without a torn picture, within two frames and the delay of the call.
+    at = next(picture["ms"] for picture in pictures if picture.get("user") == last)
+    assert users == [first] * users.count(first) + [last] * users.count(last)
+    assert -100 < file["StartTime"] + at - changed < 500
+
+
+def test_a_killed_mix_goes_on_in_its_file(server, tmp_path):
+    with Synthetic(server.rooms, "killed-mix", tmp_path, users=["alice", "bob"], **SIZE):
+        encode = {"VideoWidth": 1280, "VideoHeight": 360, "VideoFps": 25}
+        server.api.start("killed-mix", TASK, RecordMode=0, Encode=encode)
+        server.api.wait_status("killed-mix", TASK, openapi.RUNNING)
+        eventually(
+            lambda: any(file.stat().st_size > 400_000 for file in server.data.glob("spool/*/*.mp4")), "media in the spool"
+        )
+        killed = time.time() * 1000
+        server.kill_recorder()
+        Event().wait(6)
+        server.api.stop("killed-mix", TASK)
+        task = server.api.wait_status("killed-mix", TASK, openapi.ENDED)
+    path, file = only_file(server, task)
+    report = look(path, 0, 0, 640, 360, "--list")
+    numbers = [picture for picture in report["video"]["list"] if picture.get("number") is not None]
+    changes = [b["ms"] for a, b in zip(numbers, numbers[1:]) if a["number"] != b["number"]]
+    still = max(zip(changes, changes[1:]), key=lambda pair: pair[1] - pair[0])
+    before, after = (file["StartTime"] + ms for ms in still)
+    assert killed - before < 1000 and after - killed < BACK_MS, (killed - before, after - killed)
+    assert_on_the_wall_clock(report, file, frame_ms(report) + 10)
+    players.ffmpeg(path, file["Duration"] / 1000)
