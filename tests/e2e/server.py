@@ -65,13 +65,13 @@ class Rooms:
 
 
 class Server:
-    def __init__(self, directory, foreign=None, log="info"):
-        """`foreign`: the room server of the app FOREIGN."""
+    def __init__(self, directory, foreign=None, log="info", config=""):
+        """`foreign`: the room server of the app FOREIGN; `config`: further sections of the configuration."""
         self.directory = directory
         self.data = directory / "data"
         self.config = directory / "tapedeck.toml"
         self.api_port, self.rooms_port, self.media_port = free_ports(3)
-        self.config.write_text(self._config(foreign, log))
+        self.config.write_text(self._config(foreign, log) + config)
         self.rooms = Rooms(f"ws://127.0.0.1:{self.rooms_port}", ROOM_KEY, ROOM_SECRET)
         self.api = Api(self.api_port, EMBEDDED, ACCESS_KEY, SECRET_KEY)
         self.foreign_api = Api(self.api_port, FOREIGN, f"{ACCESS_KEY}-foreign", SECRET_KEY)

@@ -102,27 +102,6 @@ impl Encoder {
     }
 }
 
-/// The kinds of AAC that recordings are asked for in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Profile {
-    /// AAC-LC: what [`Encoder`] makes.
-    Lc,
-    /// HE-AAC: AAC-LC at half the rate, and spectral band replication.
-    HeV1,
-    /// HE-AAC with parametric stereo.
-    HeV2,
-}
-
-/// Whether the FFmpeg on this machine could encode a profile. Its own encoder has AAC-LC only; the others are there when
-/// it was built with libfdk_aac, which distributions leave out for its licence. [`Encoder`] makes AAC-LC in any case.
-pub fn available(profile: Profile) -> bool {
-    let name = match profile {
-        Profile::Lc => "aac",
-        Profile::HeV1 | Profile::HeV2 => "libfdk_aac",
-    };
-    encoder::find_by_name(name).is_some()
-}
-
 /// One AAC-LC frame of silence for a track with this rate (Hz) and channel count: a few bytes that fit between any two
 /// frames of an [`Encoder`] with the same two parameters, whatever its bitrate.
 pub fn silent_frame(sample_rate: u32, channels: usize) -> Result<Bytes> {

@@ -91,7 +91,7 @@ impl Resampler {
     }
 
     /// Output samples per channel that belong to input taken so far and have not come out yet.
-    pub fn delay(&self) -> usize {
+    fn delay(&self) -> usize {
         let whole = (self.taken * u64::from(self.rate)).div_ceil(u64::from(RATE));
         whole.saturating_sub(self.given) as usize
     }

@@ -13,21 +13,16 @@ use nix::fcntl::{Flock, FlockArg};
 use rules::time::Wall;
 
 use crate::messages::{FileName, FinishedFile, Report};
+use crate::mix::thread::Ending;
 use crate::names;
 use crate::take::Closed;
 
 /// Work for the thread.
 #[derive(Debug)]
 pub enum DiskJob {
-    /// Complete the files of a task: those just closed, that of a mix that is still being written, then whatever an earlier recorder left in its folder. Without
-    /// the folder's lock it is taken first.
-    Finish {
-        task: i64,
-        dir: PathBuf,
-        closed: Vec<Closed>,
-        mix: Option<JoinHandle<Option<Closed>>>,
-        lock: Option<FolderLock>,
-    },
+    /// Complete the files of a task: those just closed, that of a mix that is being ended, then whatever an earlier
+    /// recorder left in its folder. Without the folder's lock it is taken first.
+    Finish { task: i64, dir: PathBuf, closed: Vec<Closed>, mix: Option<Ending>, lock: Option<FolderLock> },
 }
 
 /// Name of the lock in a task's folder.
@@ -104,11 +99,10 @@ impl Drop for DiskThread {
 fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
     for DiskJob::Finish { task, dir, mut closed, mix, lock } in queue {
         let _lock = lock.or_else(|| FolderLock::take(&dir));
-        match mix.map(JoinHandle::join) {
-            Some(Ok(file)) => closed.extend(file),
-            // What it wrote is completed all the same.
-            Some(Err(_)) => tracing::error!(task, "the mix panicked"),
-            None => {}
+        if let Some(mix) = mix {
+            let (file, events) = mix.wait();
+            closed.extend(file);
+            events.into_iter().filter_map(|event| event.report(task)).for_each(report);
         }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
         for file in closed {

@@ -8,6 +8,7 @@
 pub mod feed;
 mod output;
 mod pace;
+mod recording;
 pub mod sound;
 mod stage;
 #[cfg(test)]
@@ -20,18 +21,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rules::layout::{Arrangement, Member, Plan};
-use rules::select::StreamId;
-use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks, ticks_to_ns};
+use rules::select::{Source, StreamId};
+use rules::time::{MILLI_NS, Mono, Wall};
 
 use crate::clock::Clock;
-use crate::growing::{Growing, Place, Resumed};
-use crate::messages::{FileName, MixPlan, MixedAudio, Settings};
+use crate::growing::Place;
+use crate::messages::{FileName, MixPlan, Report, Settings};
 use crate::take::Closed;
 use crate::unit::Unit;
 use crate::{Error, Result};
 use feed::Feed;
-use output::{Output, PictureLane, SoundLane};
 use pace::Pace;
+use recording::Recording;
 use stage::Stage;
 
 /// How long the first media is kept before the file begins, so that what began together begins together.
@@ -66,6 +67,20 @@ pub enum MixEvent {
     Waits(BTreeSet<StreamId>),
 }
 
+impl MixEvent {
+    /// What the worker is to be told of it.
+    pub fn report(self, task: i64) -> Option<Report> {
+        match self {
+            MixEvent::Opened { file, started, resumed } => {
+                Some(Report::FileOpened { task, file, started_ms: started.millis(), resumed })
+            }
+            MixEvent::Took(stream) => Some(Report::Mixed { task, stream }),
+            MixEvent::Note(text) => Some(Report::Note { task, source: Source::Mix, text }),
+            MixEvent::Waits(_) => None,
+        }
+    }
+}
+
 /// What changes at a moment.
 enum Change {
     Members(Vec<Member>),
@@ -94,32 +109,7 @@ enum State {
         units: Vec<(StreamId, Unit)>,
         until: Mono,
     },
-    Open(Box<Open>),
-}
-
-struct Open {
-    output: Output,
-    picture: Option<PictureLane>,
-    /// Nothing while nobody is there.
-    sound: Option<SoundLane>,
-    /// Media time up to which everything was made, nanoseconds.
-    made: i64,
-    /// Nobody is there.
-    resting: bool,
-}
-
-impl Open {
-    /// The sound, begun at media time `from` (nanoseconds) if there is none.
-    fn sound(&mut self, from: i64, plan: MixedAudio, stage: &Stage) -> Result<&mut SoundLane> {
-        match self.sound {
-            Some(ref mut lane) => Ok(lane),
-            None => {
-                let mut lane = SoundLane::new(plan, from.max(self.made), &mut self.output)?;
-                place_all(&mut lane, stage);
-                Ok(self.sound.insert(lane))
-            }
-        }
-    }
+    Open(Box<Recording>),
 }
 
 impl Mix {
@@ -166,14 +156,9 @@ impl Mix {
                 self.state = State::Held { units: vec![(stream.clone(), unit)], until };
             }
             State::Held { units, .. } => units.push((stream.clone(), unit)),
-            State::Open(open) => match unit {
+            State::Open(recording) => match unit {
                 Unit::Picture(picture) => self.feeds.entry(stream.clone()).or_default().push(picture),
-                Unit::Sound(sound) => {
-                    let media = open.output.since_start(sound.at);
-                    let lane = open.sound(media, self.job.plan.audio, &self.stage)?;
-                    let position = ns_to_ticks(media, 48_000);
-                    lane.mixer.push(stream, position, &sound.data, sound.duration, sound.after_loss);
-                }
+                Unit::Sound(sound) => recording.push(stream, &sound, &self.stage)?,
             },
         }
         Ok(())
@@ -195,10 +180,8 @@ impl Mix {
 
     /// The stream's sound ends: unpublished, or the connection was lost.
     pub fn sound_ended(&mut self, stream: &StreamId) {
-        if let State::Open(open) = &mut self.state
-            && let Some(sound) = &mut open.sound
-        {
-            sound.mixer.ended(stream);
+        if let State::Open(recording) = &mut self.state {
+            recording.sound_ended(stream);
         }
     }
 
@@ -217,13 +200,9 @@ impl Mix {
         if matches!(&self.state, State::Held { until: hold, .. } if *hold <= until) {
             self.open()?;
         }
-        if !matches!(self.state, State::Open(_)) {
-            self.apply_changes(until)?;
-            return Ok(());
-        }
         self.make(until)?;
-        if let State::Open(open) = &mut self.state {
-            open.output.file.flush_if_due(now, &self.job.settings)?;
+        if let State::Open(recording) = &mut self.state {
+            recording.flush_if_due(now, &self.job.settings)?;
         }
         let waits: BTreeSet<StreamId> =
             self.feeds.iter().filter(|(_, feed)| feed.needs_key_frame()).map(|(stream, _)| stream.clone()).collect();
@@ -234,43 +213,36 @@ impl Mix {
         Ok(())
     }
 
-    /// Ends the recording at `end`.
-    pub fn close(mut self, end: Mono) -> Result<Option<Closed>> {
-        let Some((open, file)) = self.finish(Some(end))? else { return Ok(None) };
-        let end = Duration::from_nanos(open.output.since_start(end).max(0) as u64);
+    /// Ends the recording at `end`. What happened meanwhile is still to be taken.
+    pub fn close(&mut self, end: Mono) -> Result<Option<Closed>> {
+        self.open_what_is_held()?;
+        self.make(end)?;
+        let Some(recording) = self.finish()? else { return Ok(None) };
+        let (file, end) = recording.file(&self.job, end);
+        let end = Duration::from_nanos(end.max(0) as u64);
         let path = self.job.place.path(file.sequence);
         // The tail that is less than a frame belongs to the last picture.
         Ok(Some(Closed { file, path, end: Some(end), still: true }))
     }
 
     /// Writes everything received and leaves the file open-ended.
-    pub fn suspend(mut self) -> Result<()> {
-        self.finish(None).map(drop)
+    pub fn suspend(&mut self) -> Result<()> {
+        self.open_what_is_held()?;
+        self.finish().map(drop)
     }
 
-    fn finish(&mut self, end: Option<Mono>) -> Result<Option<(Box<Open>, FileName)>> {
-        if matches!(self.state, State::Held { .. }) {
-            self.open()?;
-        }
-        if let Some(end) = end
-            && matches!(self.state, State::Open(_))
-        {
-            self.make(end)?;
-        }
-        let State::Open(mut open) = std::mem::replace(&mut self.state, State::Idle) else { return Ok(None) };
-        if let Some(sound) = open.sound.take() {
-            self.events.extend(sound.losses().map(MixEvent::Note));
-            sound.finish(open.made, &mut open.output)?;
-        }
+    fn finish(&mut self) -> Result<Option<Box<Recording>>> {
+        let State::Open(mut recording) = std::mem::replace(&mut self.state, State::Idle) else { return Ok(None) };
+        let finished = recording.finish();
+        self.events.extend(recording.take_events());
         for (stream, feed) in &self.feeds {
             tracing::info!(?stream, counts = ?feed.counts, "pictures of the mix");
         }
-        if let Some(picture) = open.picture.take() {
-            picture.finish(&mut open.output)?;
-        }
-        open.output.file.writer.flush()?;
-        let file = self.job.place.file(open.output.file.sequence);
-        Ok(Some((open, file)))
+        finished.map(|()| Some(recording))
+    }
+
+    fn open_what_is_held(&mut self) -> Result<()> {
+        if matches!(self.state, State::Held { .. }) { self.open() } else { Ok(()) }
     }
 
     fn open(&mut self) -> Result<()> {
@@ -278,29 +250,8 @@ impl Mix {
             return Err(Error::Internal("a mix was opened that held nothing"));
         };
         let first = units.iter().map(|(_, unit)| unit.at()).min().unwrap_or_default();
-        let place = &self.job.place;
-        let (file, tracks, resumed) = match Growing::resume(place, place.newest(), &self.clock)? {
-            Resumed::File(file, tracks) => (file, tracks, true),
-            Resumed::Begin(number) => {
-                (Box::new(Growing::create(place, number, first, &self.clock)?), Vec::new(), false)
-            }
-        };
-        self.events.push(MixEvent::Opened { file: place.file(file.sequence), started: file.started(), resumed });
-        let mut output = Output::over(file, &tracks);
-        let start = output.since_start(first).max(0);
-        let video_end = ticks_to_ns(output.video_end(), crate::video::RATE);
-        let picture = match self.job.audio_only {
-            true => None,
-            false => {
-                let plan = self.job.plan.video.clone();
-                let mut lane = PictureLane::new(plan, self.stage.size(), 0, resumed)?;
-                lane.skip_to(lane.frame_from(start.max(video_end)));
-                Some(lane)
-            }
-        };
-        let mut sound = SoundLane::new(self.job.plan.audio, start, &mut output)?;
-        place_all(&mut sound, &self.stage);
-        self.state = State::Open(Box::new(Open { output, picture, sound: Some(sound), made: start, resting: false }));
+        let recording = Recording::open(&self.job, &self.clock, first, &self.stage)?;
+        self.state = State::Open(Box::new(recording));
         units.into_iter().try_for_each(|(stream, unit)| self.push(&stream, unit))
     }
 
@@ -308,7 +259,11 @@ impl Mix {
     fn make(&mut self, until: Mono) -> Result<()> {
         loop {
             let next = self.changes.front().map(|(at, _)| *at).filter(|at| *at <= until);
-            self.make_steadily(next.unwrap_or(until))?;
+            if let State::Open(recording) = &mut self.state {
+                let made = recording.make(next.unwrap_or(until), self.pace.step(), &mut self.stage, &mut self.feeds);
+                self.events.extend(recording.take_events());
+                made?;
+            }
             match next {
                 Some(at) => self.apply_changes(at)?,
                 None => return Ok(()),
@@ -316,89 +271,26 @@ impl Mix {
         }
     }
 
-    /// Makes everything up to `until`, in which nothing changes.
-    fn make_steadily(&mut self, until: Mono) -> Result<()> {
-        let State::Open(open) = &mut self.state else { return Ok(()) };
-        let end = open.output.since_start(until);
-        if end <= open.made {
-            return Ok(());
-        }
-        if self.stage.members().is_empty() {
-            return self.rest(end);
-        }
-        if let Some(sound) = &mut open.sound {
-            sound.advance(end, &mut open.output)?;
-        }
-        if let Some(picture) = &mut open.picture {
-            let half = SECOND_NS / i64::from(self.job.plan.video.fps) / 2;
-            let step = self.pace.step();
-            while picture.time(picture.next()) + half <= end {
-                let at = open.output.file.epoch.plus(picture.time(picture.next()) + half);
-                self.feeds.values_mut().for_each(|feed| feed.advance(at));
-                let canvas = self.stage.compose(&self.feeds)?;
-                picture.push(canvas, step, &mut open.output)?;
-                if let Some(why) = picture.fallen_back.take() {
-                    self.events.push(MixEvent::Note(format!("encoded by the processor: {why}")));
-                }
-            }
-        }
-        open.made = end;
-        Ok(())
-    }
-
-    /// Nobody is there up to media time `end`: one picture that stands still, and no sound.
-    fn rest(&mut self, end: i64) -> Result<()> {
-        let State::Open(open) = &mut self.state else { return Ok(()) };
-        if !std::mem::replace(&mut open.resting, true) {
-            if let Some(sound) = open.sound.take() {
-                sound.finish(open.made, &mut open.output)?;
-            }
-            if let Some(picture) = &mut open.picture {
-                picture.push(self.stage.compose(&self.feeds)?, 1, &mut open.output)?;
-            }
-        }
-        if let Some(picture) = &mut open.picture {
-            picture.skip_to(picture.frame_from(end));
-        }
-        open.made = end;
-        Ok(())
-    }
-
     /// Applies what changes up to `at`.
     fn apply_changes(&mut self, at: Mono) -> Result<()> {
-        while self.changes.front().is_some_and(|(when, _)| *when <= at) {
-            match self.changes.pop_front() {
-                Some((_, Change::Members(members))) => {
+        while let Some((_, change)) = self.changes.pop_front_if(|(when, _)| *when <= at) {
+            match change {
+                Change::Members(members) => {
                     // Of who left, a region may go on showing the last picture; others come back as strangers.
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
                     let custom = matches!(self.stage.plan().arrangement, Arrangement::Custom(_));
                     self.feeds.retain(|stream, _| custom || stays(stream));
                     self.stage.set_members(members);
                 }
-                Some((_, Change::Layout(plan, images))) => {
+                Change::Layout(plan, images) => {
                     let faults = self.stage.set_plan(plan, &images)?;
                     self.events.extend(faults.into_iter().map(MixEvent::Note));
                 }
-                None => break,
             }
-            if let State::Open(open) = &mut self.state {
-                if open.resting && !self.stage.members().is_empty() {
-                    open.resting = false;
-                    open.sound(open.made, self.job.plan.audio, &self.stage)?;
-                }
-                if let Some(sound) = &mut open.sound {
-                    place_all(sound, &self.stage);
-                }
+            if let State::Open(recording) = &mut self.state {
+                recording.arranged(&self.stage)?;
             }
         }
         Ok(())
-    }
-}
-
-/// Tells the mixer who is heard, and where.
-fn place_all(sound: &mut SoundLane, stage: &Stage) {
-    for member in stage.members() {
-        let (stream, plan) = (&member.stream, stage.plan());
-        sound.mixer.set_place(stream, plan.hears(stream), plan.pan(stream));
     }
 }

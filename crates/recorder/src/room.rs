@@ -5,30 +5,25 @@
 
 mod mixing;
 mod task;
+mod tasks;
 mod tracks;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rtc::client::{CloseReason, Participant, RoomEvent};
+use rtc::client::{CloseReason, Participant, RoomEvent, Wants};
 use rules::select::{Source, StreamId};
 use rules::sync::UserClock;
 use rules::time::{MILLI_NS, Mono};
 
 use crate::clock::Clock;
 use crate::disk::DiskJob;
-use crate::messages::{MixChange, Report, Settings, TaskJob};
-use crate::mix::MixEvent;
+use crate::messages::{Report, Settings};
 use crate::sync::SyncQueue;
-use crate::take::TakeEvent;
 use crate::track::TrackReceiver;
 use crate::unit::Unit;
-use task::{Task, Told};
+use task::{Task, Wanted};
 use tracks::{Published, Tracks};
-
-/// How long a stop waits for packets that were sent again, when some are missing.
-const STOP_PATIENCE_NS: i64 = 500 * MILLI_NS;
 
 /// What the room wants its driver to do.
 #[derive(Debug)]
@@ -88,53 +83,17 @@ impl Room {
     }
 
     /// The tracks to be subscribed to, if they changed since the last call.
-    pub fn take_wanted(&mut self) -> Option<BTreeSet<String>> {
+    pub fn take_wanted(&mut self) -> Option<Wants> {
         std::mem::take(&mut self.selection_changed).then(|| self.wanted())
     }
 
     /// The tracks to be subscribed to.
-    pub fn wanted(&self) -> BTreeSet<String> {
-        let wanted = |published: &Published| self.tasks.values().any(|task| task.wants(published));
-        self.tracks.recorded().filter(|(_, published)| wanted(published)).map(|(sid, _)| sid.to_string()).collect()
-    }
-
-    pub fn start(&mut self, job: TaskJob, now: Mono) {
-        let id = job.task;
-        if self.tasks.contains_key(&id) {
-            return;
-        }
-        let mut task = match Task::new(job, &self.clock, self.settings, &self.syncs) {
-            Ok(task) => task,
-            Err(error) => return self.report(Report::Failed { task: id, reason: error.to_string() }),
+    pub fn wanted(&self) -> Wants {
+        let size = |published: &Published| {
+            let wishes = self.tasks.values().filter_map(|task| task.wants(published));
+            wishes.reduce(Wanted::or).map(Wanted::size)
         };
-        task.update(&self.tracks, now);
-        self.selection_changed = true;
-        self.tasks.insert(id, task);
-        for published in self.tracks.all().cloned().collect::<Vec<_>>() {
-            self.offer(id, &published);
-        }
-        self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
-    }
-
-    /// Changes a mixed task.
-    pub fn change(&mut self, task: i64, change: MixChange, now: Mono) {
-        let changed = self.tasks.get_mut(&task).is_some_and(|found| found.change(change, &self.tracks, now));
-        match changed {
-            true => self.selection_changed = true,
-            false => tracing::warn!(task, "asked to change a task that is not mixed here"),
-        }
-    }
-
-    pub fn stop(&mut self, task: i64, now: Mono) {
-        match self.tasks.get_mut(&task) {
-            Some(task) => _ = task.stopping.get_or_insert(now),
-            None => tracing::warn!(task, "asked to stop a task that is not recorded here"),
-        }
-    }
-
-    /// Completes what an earlier recorder left of a task that was being stopped.
-    pub fn finish(&mut self, task: i64, dir: PathBuf) {
-        self.actions.push(Action::Disk(DiskJob::Finish { task, dir, closed: Vec::new(), mix: None, lock: None }));
+        self.tracks.recorded().filter_map(|(sid, published)| Some((sid.to_string(), size(published)?))).collect()
     }
 
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
@@ -238,71 +197,6 @@ impl Room {
         self.tasks.keys().copied().collect()
     }
 
-    fn drive_takes(&mut self, id: i64, now: Mono) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        let unsettled: Vec<&StreamId> =
-            self.receivers.values().filter(|r| r.is_video() && r.has_gap()).map(TrackReceiver::stream).collect();
-        let up = self.connection == Connection::Up;
-        let told = task.drive_takes(&self.clock, now, |stream| up && !unsettled.contains(&stream));
-        for (stream, told) in told {
-            self.took(id, &stream, told);
-        }
-    }
-
-    fn drive_mix(&mut self, id: i64, now: Mono) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        let own = self.receivers.values().filter(|receiver| task.records(receiver.stream()));
-        let complete = own.filter_map(|receiver| receiver.waits_since(now)).min().unwrap_or(now);
-        for event in task.drive_mix(complete, now) {
-            match event {
-                MixEvent::Opened { file, started, resumed } => {
-                    self.report(Report::FileOpened { task: id, file, started_ms: started.millis(), resumed });
-                }
-                MixEvent::Took(stream) => self.report(Report::Mixed { task: id, stream }),
-                MixEvent::Note(text) => self.note(id, &Source::Mix, &text),
-                MixEvent::Waits(_) => {}
-            }
-        }
-    }
-
-    /// Closes the takes of a task whose stop was asked for, as soon as nothing received before it is missing.
-    fn finish_stop(&mut self, id: i64, now: Mono) {
-        let Some(task) = self.tasks.get(&id) else { return };
-        let Some(since) = task.stopping else { return };
-        let own = |receiver: &TrackReceiver| task.records(receiver.stream());
-        let missing = self.receivers.values().any(|receiver| own(receiver) && receiver.has_gap());
-        if missing && now.since(since) < STOP_PATIENCE_NS {
-            return;
-        }
-        // What other tasks record, too, may still wait for them.
-        let others =
-            |stream: &StreamId| self.tasks.values().any(|other| other.stopping.is_none() && other.records(stream));
-        let mine = self.receivers.iter().filter(|(_, receiver)| own(receiver) && !others(receiver.stream()));
-        let sids: Vec<Arc<str>> = mine.map(|(sid, _)| sid.clone()).collect();
-        for sid in sids {
-            if let Some(receiver) = self.receivers.get_mut(&sid) {
-                let user = user_clock(&mut self.users, receiver.stream());
-                receiver.release_held(user, &mut self.units);
-            }
-            self.deliver(&sid, now);
-        }
-        let Some(mut task) = self.tasks.remove(&id) else { return };
-        self.selection_changed = true;
-        if self.connection != Connection::Up {
-            // What was not received is black, and no picture that stands still.
-            for stream in task.streams() {
-                if let Err(error) = task.track_ended(&stream, true, since) {
-                    tracing::error!(%error, "cannot end the picture");
-                }
-            }
-        }
-        let (job, failed) = task.close(&self.tracks, &self.clock, since);
-        for (stream, error) in failed {
-            self.report(Report::Note { task: id, source: stream.into(), text: format!("closing: {error}") });
-        }
-        self.actions.push(Action::Disk(job));
-    }
-
     /// Everybody's tracks end, because the connection does; what comes after it begins anew.
     fn end_all_tracks(&mut self) {
         let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
@@ -343,13 +237,6 @@ impl Room {
             }
         }
         self.tasks.values_mut().for_each(|task| task.update(&self.tracks, now));
-    }
-
-    fn offer(&mut self, id: i64, published: &Published) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        if let Some(text) = task.offer(published, self.settings, &self.syncs) {
-            self.note(id, &published.stream.clone().into(), &text);
-        }
     }
 
     fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {
@@ -399,24 +286,6 @@ impl Room {
         }
         self.units = units;
         self.units.clear();
-    }
-
-    /// Reports what became of a call to a take.
-    fn took(&mut self, task: i64, stream: &StreamId, told: Told) {
-        match told {
-            Ok(None) => {}
-            Ok(Some(TakeEvent::Opened { file, started, resumed })) => {
-                self.report(Report::FileOpened { task, file, started_ms: started.millis(), resumed });
-            }
-            Err(error) => self.note(task, &stream.clone().into(), &error.to_string()),
-        }
-    }
-
-    /// Notes a fault once per task, source and text.
-    fn note(&mut self, id: i64, source: &Source, text: &str) {
-        if self.tasks.get_mut(&id).is_some_and(|task| task.note(source, text)) {
-            self.report(Report::Note { task: id, source: source.clone(), text: text.to_owned() });
-        }
     }
 
     fn report(&mut self, report: Report) {

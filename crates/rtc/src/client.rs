@@ -22,11 +22,13 @@ mod tracks;
 mod wanted;
 
 pub use event::{
-    ClientStats, CloseReason, Participant, RoomEvent, Rotation, Track, TrackKind, TrackPacket, TrackSource,
+    ClientStats, CloseReason, Participant, Quality, RoomEvent, Rotation, Track, TrackKind, TrackLayer, TrackPacket,
+    TrackSource,
 };
 pub use publish::Publisher;
 pub use subscribe::Subscriber;
 pub use tracks::{AudioTrack, MediaFrame, PublishEvent, TrackId, VideoCodec, VideoLayer, VideoTrack};
+pub use wanted::Wants;
 
 use std::collections::BTreeMap;
 

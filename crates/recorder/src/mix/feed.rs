@@ -49,6 +49,8 @@ pub struct Counts {
     pub undecodable: u64,
     /// Dropped because the mix fell behind.
     pub dropped: u64,
+    /// Width and height of the last picture decoded, pixels.
+    pub size: (u32, u32),
 }
 
 impl Feed {
@@ -115,6 +117,8 @@ impl Feed {
         match self.try_decode(picture) {
             Ok(Some(decoded)) if !decoded.damaged => {
                 self.counts.decoded += 1;
+                let view = decoded.view();
+                self.counts.size = (view.width, view.height);
                 self.serial += 1;
                 self.live = true;
                 self.shown = Some(Shown { picture: decoded, rotation: picture.rotation, serial: self.serial });

@@ -11,12 +11,12 @@ use rules::select::Source;
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
 use super::sound::Mixer;
-use crate::Result;
 use crate::audio::write_aac;
 use crate::growing::Growing;
 use crate::messages::{MixCodec, MixedAudio, VideoPlan};
 use crate::pcm::{FRAME, GridFrame};
 use crate::video::RATE;
+use crate::{Error, Result};
 
 /// Samples per second of mixed sound.
 const MIXED_RATE: u32 = 48_000;
@@ -53,7 +53,8 @@ impl Output {
 pub struct PictureLane {
     plan: VideoPlan,
     size: (u32, u32),
-    encoder: Encoder,
+    /// Nothing once the lane is finished.
+    encoder: Option<Encoder>,
     /// The next frame: `index / fps` is its media time.
     next: i64,
     key_at: i64,
@@ -79,7 +80,7 @@ impl PictureLane {
         Ok(PictureLane {
             plan,
             size,
-            encoder,
+            encoder: Some(encoder),
             next: first,
             key_at: first,
             after_still,
@@ -87,6 +88,11 @@ impl PictureLane {
             entry: 0,
             fallen_back,
         })
+    }
+
+    /// Frames per second.
+    pub fn fps(&self) -> u32 {
+        self.plan.fps
     }
 
     /// The number of the next frame.
@@ -120,14 +126,17 @@ impl PictureLane {
             self.key_at = self.next + i64::from(self.plan.fps * self.plan.gop_s);
         }
         self.inside.push_back((self.next, i64::from(frames), std::mem::take(&mut self.after_still)));
-        let packets = match self.encoder.encode_canvas(canvas, self.next, key) {
+        let packets = match self.encode(canvas, key) {
             Err(error) if self.plan.encoder.is_some() => {
                 // A driver that failed: the processor goes on, from this picture.
                 self.fallen_back = Some(error.to_string());
                 self.plan = without_hardware(&self.plan);
-                self.encoder = Encoder::new(&config(&self.plan, self.size))?;
+                self.encoder = Some(Encoder::new(&config(&self.plan, self.size))?);
+                // What is inside of it is lost: the picture before stays meanwhile.
+                let lost = self.inside.iter().any(|(index, ..)| *index < self.next);
                 self.inside.retain(|(index, ..)| *index == self.next);
-                self.encoder.encode_canvas(canvas, self.next, true)?
+                self.inside.iter_mut().for_each(|(.., after_still)| *after_still |= lost);
+                self.encode(canvas, true)?
             }
             packets => packets?,
         };
@@ -135,11 +144,15 @@ impl PictureLane {
         packets.into_iter().try_for_each(|packet| self.write(&packet, output))
     }
 
-    /// Writes what is still in the encoder.
-    pub fn finish(mut self, output: &mut Output) -> Result<()> {
-        let fresh =
-            std::mem::replace(&mut self.encoder, Encoder::new(&config(&without_hardware(&self.plan), self.size))?);
-        fresh.finish()?.iter().try_for_each(|packet| self.write(packet, output))
+    /// Writes what is still in the encoder. The lane is used up.
+    pub fn finish(&mut self, output: &mut Output) -> Result<()> {
+        let packets = self.encoder.take().map_or(Ok(Vec::new()), Encoder::finish)?;
+        packets.iter().try_for_each(|packet| self.write(packet, output))
+    }
+
+    fn encode(&mut self, canvas: &mut Canvas, key: bool) -> Result<Vec<Packet>> {
+        let encoder = self.encoder.as_mut().ok_or(Error::Internal("a picture after the end of its lane"))?;
+        Ok(encoder.encode_canvas(canvas, self.next, key)?)
     }
 
     fn write(&mut self, packet: &Packet, output: &mut Output) -> Result<()> {

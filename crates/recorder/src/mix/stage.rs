@@ -101,6 +101,8 @@ impl Stage {
             )?;
         }
         self.plan = plan;
+        // What lies below the windows may be another.
+        self.tiles.clear();
         self.arrange();
         Ok(faults)
     }
@@ -117,8 +119,15 @@ impl Stage {
         &self.members
     }
 
+    /// Puts the windows in their places. When all of them stay where they are, nothing has to be drawn again.
     fn arrange(&mut self) {
         let cells: Vec<Cell> = self.plan.cells(&self.members);
+        let stays =
+            |(tile, cell): (&Tile, &Cell)| Cell { has_picture: tile.cell.has_picture, ..cell.clone() } == tile.cell;
+        if cells.len() == self.tiles.len() && self.tiles.iter().zip(&cells).all(stays) {
+            self.tiles.iter_mut().zip(cells).for_each(|(tile, cell)| tile.cell = cell);
+            return;
+        }
         let rects: Vec<Rect> = cells.iter().map(rect_of).collect();
         let mut groups: Vec<usize> = (0..cells.len()).collect();
         // Small numbers of tiles: joining groups pair by pair is enough.

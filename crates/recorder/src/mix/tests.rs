@@ -11,9 +11,10 @@ use media::mp4::{self, Finished, check};
 use media::packet::VideoConfig;
 use rules::request::FrameFill;
 use rules::select::{Source, StreamKind};
+use rules::time::SECOND_NS;
 
 use super::*;
-use crate::messages::{MixCodec, VideoPlan};
+use crate::messages::{MixCodec, MixedAudio, VideoPlan};
 use crate::names;
 use crate::sync::SyncQueue;
 use crate::unit::{Picture, SoundPacket};

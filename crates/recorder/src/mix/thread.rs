@@ -28,16 +28,37 @@ enum Input {
     SoundEnded(StreamId),
     /// Everything captured before the first has come; said at the second.
     Advance(Mono, Mono),
-    Close(Mono),
+    /// Ends the file there; so many inputs were dropped.
+    Close(Mono, u64),
     Suspend,
 }
 
 /// The owner's end.
 pub struct MixThread {
     inputs: SyncSender<Input>,
+    ending: Ending,
+    /// Inputs that found no room.
+    dropped: u64,
+}
+
+/// A mix that is being ended.
+#[derive(Debug)]
+pub struct Ending {
     events: Receiver<MixEvent>,
     thread: JoinHandle<Option<Closed>>,
-    dropped: u64,
+}
+
+impl Ending {
+    /// Waits for the file, if there is one, and what there is to tell.
+    pub fn wait(self) -> (Option<Closed>, Vec<MixEvent>) {
+        let closed = self.thread.join();
+        let mut events: Vec<MixEvent> = self.events.try_iter().collect();
+        if closed.is_err() {
+            // What it wrote is completed all the same.
+            events.push(MixEvent::Note("the mix broke off: a fault of the recorder".into()));
+        }
+        (closed.unwrap_or_default(), events)
+    }
 }
 
 impl MixThread {
@@ -47,12 +68,12 @@ impl MixThread {
         let mix = Mix::new(job, clock)?;
         let work = move || run(mix, &clock, &queue, &|event| _ = tell.send(event));
         let thread = std::thread::Builder::new().name("mix".into()).spawn(work)?;
-        Ok(MixThread { inputs, events, thread, dropped: 0 })
+        Ok(MixThread { inputs, ending: Ending { events, thread }, dropped: 0 })
     }
 
     /// What happened since the last call.
     pub fn events(&self) -> impl Iterator<Item = MixEvent> + '_ {
-        self.events.try_iter()
+        self.ending.events.try_iter()
     }
 
     pub fn push(&mut self, stream: &StreamId, unit: Unit) {
@@ -89,17 +110,17 @@ impl MixThread {
         self.send(Input::Advance(until, now));
     }
 
-    /// Has the file end at `end`. The handle gives it once it is written.
-    pub fn close(self, end: Mono) -> JoinHandle<Option<Closed>> {
+    /// Has the file end at `end`.
+    pub fn close(self, end: Mono) -> Ending {
         // The last words wait for their place in the queue: nothing else is left to do for the task.
-        _ = self.inputs.send(Input::Close(end));
-        self.thread
+        _ = self.inputs.send(Input::Close(end, self.dropped));
+        self.ending
     }
 
     /// Has everything received written, and waits for it.
     pub fn suspend(self) {
         _ = self.inputs.send(Input::Suspend);
-        _ = self.thread.join();
+        _ = self.ending.wait();
     }
 
     fn send(&mut self, input: Input) {
@@ -149,14 +170,16 @@ fn run(mut mix: Mix, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixE
                 mix.observe(now.since(said), now);
                 mix.advance(until, now)
             }
-            Input::Close(end) => {
-                return match mix.close(end) {
-                    Ok(closed) => closed,
-                    Err(error) => {
-                        note("closing", &error);
-                        None
-                    }
-                };
+            Input::Close(end, dropped) => {
+                let closed = mix.close(end);
+                mix.take_events().into_iter().for_each(tell);
+                if dropped > 0 {
+                    tell(MixEvent::Note(format!("mixing fell so far behind that {dropped} packets were dropped")));
+                }
+                return closed.unwrap_or_else(|error| {
+                    note("closing", &error);
+                    None
+                });
             }
             Input::Suspend => {
                 if let Err(error) = mix.suspend() {

@@ -1,17 +1,16 @@
 //! A mixed task of the room: who belongs to the mix, and what its thread is told of them.
 
 use std::collections::BTreeSet;
-use std::thread::JoinHandle;
 
 use rules::layout::{Member, Plan};
 use rules::select::{MAX_STREAMS, Selection, StreamId};
 use rules::time::{MILLI_NS, Mono};
 
+use super::task::Wanted;
 use super::tracks::{Published, Tracks};
 use crate::messages::MixChange;
 use crate::mix::MixEvent;
-use crate::mix::thread::MixThread;
-use crate::take::Closed;
+use crate::mix::thread::{Ending, MixThread};
 use crate::unit::Unit;
 
 /// The mix is made this much later than the present, so that all media of a moment is there when the moment is made:
@@ -41,14 +40,19 @@ impl Mixing {
         self.members.iter().map(|member| &member.stream)
     }
 
-    /// Whether the track has to be received: it is seen, or heard.
-    pub fn wants(&self, published: &Published) -> bool {
+    /// How the track has to be received, if it has to: it is seen, or heard.
+    pub fn wants(&self, published: &Published) -> Option<Wanted> {
         let stream = &published.stream;
-        self.records(stream)
-            && match published.is_video() {
-                true => self.plan.source_size(stream, &self.members).is_some(),
-                false => self.plan.hears(stream),
+        if !self.records(stream) {
+            return None;
+        }
+        match published.is_video() {
+            true => {
+                let (width, height) = self.plan.source_size(stream, &self.members)?;
+                Some(Wanted::Covering(width, height))
             }
+            false => self.plan.hears(stream).then_some(Wanted::Best),
+        }
     }
 
     /// What is to be told of a stream that cannot be taken in.
@@ -123,7 +127,7 @@ impl Mixing {
         events
     }
 
-    pub fn close(self, end: Mono) -> JoinHandle<Option<Closed>> {
+    pub fn close(self, end: Mono) -> Ending {
         self.thread.close(end)
     }
 

@@ -36,6 +36,33 @@ pub(super) struct Task {
     noted: BTreeSet<(Source, String)>,
 }
 
+/// How a track is to be received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// As good as it is sent.
+    Best,
+    /// Large enough to cover so many pixels.
+    Covering(u32, u32),
+}
+
+impl Wanted {
+    /// What serves both.
+    pub fn or(self, other: Wanted) -> Wanted {
+        match (self, other) {
+            (Wanted::Covering(a, b), Wanted::Covering(c, d)) => Wanted::Covering(a.max(c), b.max(d)),
+            _ => Wanted::Best,
+        }
+    }
+
+    /// As the room client is told.
+    pub fn size(self) -> Option<(u32, u32)> {
+        match self {
+            Wanted::Best => None,
+            Wanted::Covering(width, height) => Some((width, height)),
+        }
+    }
+}
+
 /// What the task makes of its streams.
 enum Output {
     Takes { audio: AudioPlan, takes: BTreeMap<StreamId, Take> },
@@ -64,13 +91,15 @@ impl Task {
         matches!(self.output, Output::Mix(_))
     }
 
-    /// Whether the track has to be received for it.
-    pub fn wants(&self, published: &Published) -> bool {
-        !(published.is_video() && self.job.audio_only)
-            && match &self.output {
-                Output::Takes { takes, .. } => takes.contains_key(&published.stream),
-                Output::Mix(mix) => mix.wants(published),
-            }
+    /// How the track has to be received for it, if it has to.
+    pub fn wants(&self, published: &Published) -> Option<Wanted> {
+        if published.is_video() && self.job.audio_only {
+            return None;
+        }
+        match &self.output {
+            Output::Takes { takes, .. } => takes.contains_key(&published.stream).then_some(Wanted::Best),
+            Output::Mix(mix) => mix.wants(published),
+        }
     }
 
     pub fn records(&self, stream: &StreamId) -> bool {

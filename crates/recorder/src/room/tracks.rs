@@ -137,6 +137,7 @@ mod tests {
             source,
             muted: false,
             mime: String::new(),
+            layers: Vec::new(),
             width: 0,
             height: 0,
             encrypted: false,

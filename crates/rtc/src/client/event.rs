@@ -120,9 +120,28 @@ pub struct Track {
     /// Pixels as the publisher announced them; 0 for sound.
     pub width: u32,
     pub height: u32,
+    /// Its simulcast layers; empty for sound and where the publisher announced none.
+    pub layers: Vec<TrackLayer>,
     /// End-to-end encrypted: cannot be decoded.
     pub encrypted: bool,
     pub simulcast: bool,
+}
+
+/// A picture of a track as its publisher announced it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackLayer {
+    pub quality: Quality,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+}
+
+/// What servers call the pictures of a track, of which a subscriber gets one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quality {
+    Low,
+    Medium,
+    High,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +206,17 @@ fn track(info: proto::TrackInfo) -> Option<Track> {
     } else {
         info.mime_type
     };
+    let layers = info.layers.into_iter().filter_map(|layer| {
+        let quality = match layer.quality() {
+            proto::VideoQuality::Low => Quality::Low,
+            proto::VideoQuality::Medium => Quality::Medium,
+            proto::VideoQuality::High => Quality::High,
+            proto::VideoQuality::Off => return None,
+        };
+        Some(TrackLayer { quality, width: layer.width, height: layer.height })
+    });
     Some(Track {
+        layers: layers.collect(),
         sid: info.sid,
         name: info.name,
         kind,

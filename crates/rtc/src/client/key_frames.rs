@@ -2,7 +2,7 @@
 //! now is dropped, not kept: later a key frame may be on its way, and room servers do not send again what is lost of it
 //! while a request is open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -25,8 +25,8 @@ impl KeyFrames {
     }
 
     /// Forgets tracks that are not wanted any more.
-    pub(super) fn retain(&mut self, wanted: &BTreeSet<String>) {
-        self.wishes.retain(|sid, _| wanted.contains(sid));
+    pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.wishes.retain(|sid, _| wanted(sid));
     }
 
     /// Sends the wishes that are due with `send`, which tells whether it could.
@@ -76,7 +76,7 @@ mod tests {
     fn tracks_no_longer_wanted_are_forgotten() {
         let mut frames = KeyFrames::default();
         frames.wish("a");
-        frames.retain(&BTreeSet::new());
+        frames.retain(|_| false);
         assert_eq!(sent(&mut frames, Instant::now(), true), [""; 0]);
     }
 }

@@ -1,6 +1,5 @@
 //! The subscriber: a hidden participant that receives the tracks it wants. Joins the client's parts together.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -10,8 +9,8 @@ use super::path::MediaError;
 use super::receive::Receiver;
 use super::roster::Roster;
 use super::signalling::{Identity, Reconnect, SignalEvent, Signalling};
-use super::wanted::Wanted;
-use super::{ClientStats, JoinAs, JoinError, RoomEvent, RoomServer, TrackKind};
+use super::wanted::{Wanted, Wants};
+use super::{ClientStats, JoinAs, JoinError, Quality, RoomEvent, RoomServer};
 use crate::proto::signal_request::Message as Request;
 use crate::proto::signal_response::Message as Response;
 use crate::proto::{JoinResponse, SyncState, UpdateSubscription, UpdateTrackSettings, VideoQuality};
@@ -79,9 +78,9 @@ impl Subscriber {
         })
     }
 
-    /// Sets the tracks to receive, by sid. Those not published (yet) are asked for once they are.
-    pub fn want(&mut self, tracks: BTreeSet<String>) {
-        self.key_frames.retain(&tracks);
+    /// Sets the tracks to receive. Those not published (yet) are asked for once they are.
+    pub fn want(&mut self, tracks: Wants) {
+        self.key_frames.retain(|sid| tracks.contains_key(sid));
         self.wanted.set(tracks);
         self.review = true;
     }
@@ -211,13 +210,10 @@ impl Subscriber {
             // Looked at again after the join or the resume.
             return;
         }
-        let difference = self.wanted.difference(|sid| self.roster.track(sid).is_some());
+        let difference = self.wanted.difference(|sid| self.roster.track(sid));
         for (track_sids, subscribe) in [(difference.unsubscribe, false), (difference.subscribe, true)] {
             if track_sids.is_empty() {
                 continue;
-            }
-            for sid in track_sids.iter().filter(|_| subscribe) {
-                self.ask_for_best_quality(sid);
             }
             self.signalling.send(Request::Subscription(UpdateSubscription {
                 track_sids,
@@ -225,15 +221,21 @@ impl Subscriber {
                 ..UpdateSubscription::default()
             }));
         }
+        for (sid, quality) in difference.qualities {
+            self.ask_for_quality(sid, quality);
+        }
     }
 
-    fn ask_for_best_quality(&mut self, track_sid: &str) {
-        let Some(track) = self.roster.track(track_sid).filter(|track| track.kind == TrackKind::Video) else { return };
+    /// By its name alone: a size would be compared with the layers again, by rules of the server's own.
+    fn ask_for_quality(&mut self, track_sid: String, quality: Quality) {
+        let quality = match quality {
+            Quality::Low => VideoQuality::Low,
+            Quality::Medium => VideoQuality::Medium,
+            Quality::High => VideoQuality::High,
+        };
         let setting = UpdateTrackSettings {
-            track_sids: vec![track.sid.clone()],
-            quality: VideoQuality::High as i32,
-            width: track.width,
-            height: track.height,
+            track_sids: vec![track_sid],
+            quality: quality as i32,
             ..UpdateTrackSettings::default()
         };
         self.signalling.send(Request::TrackSetting(setting));

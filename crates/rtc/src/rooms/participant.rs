@@ -57,6 +57,8 @@ pub struct Subscription {
     pub forwarder: Forwarder,
     /// Switched off by the client.
     pub paused: bool,
+    /// Rank of the highest simulcast layer it asked for.
+    pub limit: u8,
 }
 
 /// A media section towards this participant. Each carries one track in its life: SDKs end the receiving side with the

@@ -17,6 +17,9 @@ const FLOWING: Duration = Duration::from_secs(1);
 /// Key frames are asked for at most this often per layer.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How many simulcast layers a track has at most.
+pub const LAYERS: usize = 3;
+
 /// One RTP stream of a track.
 #[derive(Debug)]
 pub struct Layer {
@@ -79,10 +82,18 @@ impl Track {
         if fresh { Err(layer) } else { Ok(layer) }
     }
 
-    /// The highest layer that flows; when none does, the one that flowed last.
-    pub fn best_layer(&self, now: Instant) -> Option<&Layer> {
-        let flowing = self.layers.iter().filter(|layer| layer.flows(now)).max_by_key(|layer| layer.rank);
-        flowing.or_else(|| self.layers.iter().max_by_key(|layer| layer.last_packet))
+    /// The highest layer that flows, of those up to rank `limit` if one does; when none does, the one that flowed last.
+    pub fn best_layer(&self, limit: u8, now: Instant) -> Option<&Layer> {
+        let flowing = || self.layers.iter().filter(|layer| layer.flows(now));
+        let allowed = flowing().filter(|layer| layer.rank <= limit).max_by_key(|layer| layer.rank);
+        let larger = || flowing().min_by_key(|layer| layer.rank);
+        allowed.or_else(larger).or_else(|| self.layers.iter().max_by_key(|layer| layer.last_packet))
+    }
+
+    /// Rank of the smallest layer that covers a picture of so many pixels.
+    pub fn covering(&self, width: u32, height: u32) -> u8 {
+        let covers = self.info.layers.iter().filter(|layer| layer.width >= width && layer.height >= height);
+        covers.filter_map(|layer| limit_of(layer.quality())).min().unwrap_or(BEST)
     }
 
     /// Notes that a key frame of the layer in use is wanted; its stream if it may be asked for now. Otherwise
@@ -91,7 +102,7 @@ impl Track {
         if !self.is_video() {
             return None;
         }
-        let rank = rank.or_else(|| self.best_layer(now).map(|layer| layer.rank))?;
+        let rank = rank.or_else(|| self.best_layer(BEST, now).map(|layer| layer.rank))?;
         let layer = self.layers.iter_mut().find(|layer| layer.rank == rank)?;
         layer.wanted = layer.is_throttled(now);
         if layer.wanted {
@@ -127,13 +138,26 @@ impl Layer {
     }
 }
 
+/// The rank that no layer is above.
+pub const BEST: u8 = LAYERS as u8 - 1;
+
+/// The highest rank that a subscriber of this quality gets; nothing when it gets none.
+pub fn limit_of(quality: proto::VideoQuality) -> Option<u8> {
+    match quality {
+        proto::VideoQuality::Low => Some(0),
+        proto::VideoQuality::Medium => Some(1),
+        proto::VideoQuality::High => Some(BEST),
+        proto::VideoQuality::Off => None,
+    }
+}
+
 /// Order of simulcast layers by their names: `q`, `h`, `f` of the SDKs, or numbers. The only stream of a track has
 /// no name.
 fn rank(rid: Option<&str>) -> u8 {
     match rid {
         Some("f") => 2,
         Some("h") => 1,
-        Some(number) => number.parse().unwrap_or(0),
+        Some(number) => number.parse().unwrap_or(0).min(BEST),
         None => 0,
     }
 }
@@ -153,12 +177,28 @@ mod tests {
         for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
             assert!(track.layer_mut(Ssrc::from(ssrc), Some(rid), t0).is_ok());
         }
-        assert_eq!(track.best_layer(t0).map(|layer| layer.rank), Some(2));
+        assert_eq!(track.best_layer(BEST, t0).map(|layer| layer.rank), Some(2));
+        assert_eq!(track.best_layer(1, t0).map(|layer| layer.rank), Some(1));
         let later = t0 + FLOWING;
         track.layer_mut(Ssrc::from(1), Some("q"), later).expect("known").note_packet(later);
-        assert_eq!(track.best_layer(later).map(|layer| layer.rank), Some(0), "f and h stopped");
+        assert_eq!(track.best_layer(BEST, later).map(|layer| layer.rank), Some(0), "f and h stopped");
         track.layer_mut(Ssrc::from(3), Some("f"), later).expect("known").note_packet(later);
-        assert_eq!(track.best_layer(later).map(|layer| layer.rank), Some(2), "f is back");
+        assert_eq!(track.best_layer(BEST, later).map(|layer| layer.rank), Some(2), "f is back");
+        let last = later + FLOWING;
+        track.layer_mut(Ssrc::from(3), Some("f"), last).expect("known").note_packet(last);
+        assert_eq!(track.best_layer(0, last).map(|layer| layer.rank), Some(2), "better too large than nothing");
+    }
+
+    #[test]
+    fn a_size_is_covered_by_the_smallest_layer_that_is_as_large() {
+        let mut track = video();
+        assert_eq!(track.covering(1, 1), BEST, "nothing was announced");
+        let layer = |quality, width| proto::VideoLayer { quality, width, height: width / 2, ..Default::default() };
+        track.info.layers = vec![layer(0, 200), layer(1, 400), layer(2, 800)];
+        assert_eq!(
+            [(200, 100), (201, 100), (100, 201), (900, 900)].map(|(w, h)| track.covering(w, h)),
+            [0, 1, 2, BEST]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A publisher that sends numbered frames and a subscriber that keeps what arrives, driven together in real time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -131,8 +131,7 @@ impl Scene {
         self.told.push(event);
         if self.want_all {
             let tracks = self.participants.values().flat_map(|participant| &participant.tracks);
-            let sids: BTreeSet<String> = tracks.map(|track| track.sid.clone()).collect();
-            self.subscriber.want(sids);
+            self.subscriber.want(tracks.map(|track| (track.sid.clone(), None)).collect());
         }
     }
 

@@ -26,6 +26,9 @@ struct Stage {
     start: Instant,
     next: Instant,
     packets: Vec<TrackPacket>,
+    /// What the subscriber's picture has to cover.
+    size: Option<(u32, u32)>,
+    sids: BTreeSet<String>,
 }
 
 impl Stage {
@@ -47,7 +50,18 @@ impl Stage {
             layers: [320, 640, 1280].map(layer).to_vec(),
         });
         let (sending, key_wanted) = ([true; 3], [true; 3]);
-        Stage { publisher, subscriber, track, sending, key_wanted, start: now, next: now, packets: Vec::new() }
+        Stage {
+            publisher,
+            subscriber,
+            track,
+            sending,
+            key_wanted,
+            start: now,
+            next: now,
+            packets: Vec::new(),
+            size: None,
+            sids: BTreeSet::new(),
+        }
     }
 
     /// Runs until a packet of `layer` arrives after the ones there are, and gives the index of the first one.
@@ -63,6 +77,11 @@ impl Stage {
         }
     }
 
+    fn want(&mut self, size: Option<(u32, u32)>) {
+        self.size = size;
+        self.subscriber.want(self.sids.iter().map(|sid| (sid.clone(), size)).collect());
+    }
+
     fn step(&mut self, now: Instant) {
         let (mut told, mut published) = (Vec::new(), Vec::new());
         self.subscriber.poll(now, &mut told);
@@ -70,8 +89,8 @@ impl Stage {
             match event {
                 RoomEvent::Packet(packet) => self.packets.push(packet),
                 RoomEvent::Participant(participant) => {
-                    let sids: BTreeSet<String> = participant.tracks.iter().map(|track| track.sid.clone()).collect();
-                    self.subscriber.want(sids);
+                    self.sids = participant.tracks.iter().map(|track| track.sid.clone()).collect();
+                    self.want(self.size);
                 }
                 _ => {}
             }
@@ -107,6 +126,27 @@ fn layer_of(packet: &TrackPacket) -> Option<usize> {
 
 fn starts_a_picture_group(packet: &TrackPacket) -> bool {
     packet.payload.first().is_some_and(|first| matches!(first & 0x1f, 5 | 7 | 24))
+}
+
+#[test]
+fn who_shows_a_small_picture_gets_a_small_layer() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(server());
+    let access =
+        RoomServer { url: format!("ws://{}", server.http_addr()), api_key: KEY.into(), api_secret: SECRET.into() };
+    let mut stage = Stage::new(&access);
+    stage.size = Some((426, 240));
+    let first = stage.run_until_layer(1);
+    assert!(stage.packets[..first].iter().filter_map(layer_of).all(|layer| layer != 2), "never more than asked for");
+    for (size, layer) in [(Some((1280, 720)), 2), (Some((320, 180)), 0), (None, 2)] {
+        stage.want(size);
+        let from = stage.run_until_layer(layer);
+        stage.run_until_layer(layer);
+        assert!(stage.packets[from..].iter().filter_map(layer_of).all(|seen| seen == layer), "and it stays so");
+    }
+    let mut seqs: Vec<u64> = stage.packets.iter().map(|packet| packet.seq).collect();
+    seqs.sort_unstable();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap and no repetition");
 }
 
 #[test]

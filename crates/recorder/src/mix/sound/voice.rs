@@ -5,7 +5,7 @@
 //! * A gap: lost packets are concealed; else the sound fades away (into what the decoder makes up for a moment, so that
 //!   the last word is whole) and fades in again after the silence.
 //! * Late, because the network held it up: played from the present on. The lag is worked off by leaving out silence and
-//!   by playing two percent faster, while enough is waiting. More than a second that waits behind such a lag is skipped.
+//!   by playing two percent faster, while enough is waiting. More than four seconds that wait behind such a lag are skipped.
 //! * A jump of more than a second, or sound after an end: a new decoder, and a short cross-fade where they meet.
 //!
 //! In-band FEC is not used: `codec::opus` has no call for it.
@@ -24,8 +24,8 @@ const DRIFT: i64 = 480;
 const TOLERANCE: i64 = 24;
 /// Sound this far (five seconds) after the present cannot be meant: it is played when its turn comes.
 const FAR: i64 = 5 * 48_000;
-/// A lag above this (one second) is shortened by skipping, if as much is waiting.
-const LAG_MAX: i64 = 48_000;
+/// A lag above this (four seconds) is shortened by skipping, if as much is waiting.
+const LAG_MAX: i64 = 4 * 48_000;
 /// What a late stream keeps waiting (60 ms), so that it does not break off with every packet that comes a little later.
 const CUSHION: i64 = 2_880;
 /// At most this much of a loss (100 ms) is concealed.
@@ -52,7 +52,7 @@ pub struct VoiceCounts {
     pub late: u64,
     /// Silence left out to work off a lag.
     pub silence_dropped: u64,
-    /// Never played: it waited behind a lag of more than a second, or for a mix that stood still for long.
+    /// Never played: it waited behind a lag of more than four seconds, or for a mix that stood still for long.
     pub skipped: u64,
     /// How far the stream lags behind at present.
     pub lag: i64,

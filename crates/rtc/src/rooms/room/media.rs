@@ -8,7 +8,7 @@ use crate::rooms::context::Context;
 use crate::rooms::forwarder::Incoming;
 use crate::rooms::participant::{Participant, Subscription};
 use crate::rooms::peer::{Channel, Pid};
-use crate::rooms::track::{Track, TrackId};
+use crate::rooms::track::{LAYERS, Track, TrackId};
 use crate::rooms::webrtc::forwarded_extensions;
 use std::time::{Duration, SystemTime};
 use str0m::format::{Codec, CodecSpec};
@@ -27,7 +27,8 @@ struct Forwarded<'a> {
     incoming: Incoming,
     extensions: ExtensionValues,
     spec: CodecSpec,
-    target: u8,
+    /// The layer for a subscriber, by the highest rank it asked for.
+    targets: [u8; LAYERS],
 }
 
 impl Room {
@@ -56,9 +57,10 @@ impl Room {
             captured,
         };
         let mut keyframe_due = layer.note_start(incoming.start, ctx.now);
-        let target = track.best_layer(ctx.now).map_or(rank, |layer| layer.rank);
+        let target = |limit| track.best_layer(limit as u8, ctx.now).map_or(rank, |layer| layer.rank);
+        let targets = std::array::from_fn(target);
         let extensions = forwarded_extensions(&packet.header.ext_vals);
-        let forwarded = Forwarded { packet: &packet, incoming, extensions, spec, target };
+        let forwarded = Forwarded { packet: &packet, incoming, extensions, spec, targets };
         for subscriber in &track.subscribers {
             let Some(other) = self.people.get_mut(subscriber) else { continue };
             keyframe_due |= deliver(ctx, other, track_id, &forwarded, replaced);
@@ -174,7 +176,8 @@ fn write(
     forwarded: &Forwarded,
     replaced: bool,
 ) -> bool {
-    let Forwarded { packet, incoming, target, .. } = forwarded;
+    let Forwarded { packet, incoming, targets, .. } = forwarded;
+    let target = targets[usize::from(subscription.limit).min(LAYERS - 1)];
     let peer = other.receiving_peer();
     let (Some(mid), Some(ssrc)) = (subscription.mid, subscription.ssrc) else { return false };
     if subscription.paused || !peer.is_connected() {
@@ -188,10 +191,10 @@ fn write(
     let (_, to) =
         *subscription.payload.insert(known.unwrap_or_else(|| (from, payload_type_for(peer, mid, &forwarded.spec))));
     let Some(to) = to else { return false };
-    let Some(numbers) = subscription.forwarder.forward(*incoming, *target) else {
-        return incoming.layer == *target && subscription.forwarder.layer() != Some(*target);
+    let Some(numbers) = subscription.forwarder.forward(*incoming, target) else {
+        return incoming.layer == target && subscription.forwarder.layer() != Some(target);
     };
-    let waits = incoming.layer == *target && subscription.forwarder.layer() != Some(*target);
+    let waits = incoming.layer == target && subscription.forwarder.layer() != Some(target);
     let write =
         RtpWrite::new(to, numbers.seq.into(), numbers.rtp, ctx.instant(incoming.captured), packet.payload.clone())
             .marker(packet.header.marker)

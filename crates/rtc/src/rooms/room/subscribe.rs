@@ -8,7 +8,7 @@ use crate::rooms::forwarder::Forwarder;
 use crate::rooms::participant::{OutstandingOffer, Participant, Section, Subscription};
 use crate::rooms::peer::{Peer, Pid};
 use crate::rooms::sdp::{AnswerEdits, Kind, Sdp};
-use crate::rooms::track::{Track, TrackId};
+use crate::rooms::track::{BEST, Track, TrackId, limit_of};
 use std::collections::BTreeMap;
 use str0m::media::{Direction, MediaKind, Mid};
 
@@ -28,6 +28,7 @@ impl Participant {
             payload: None,
             forwarder: Forwarder::new(track.rate()),
             paused: false,
+            limit: BEST,
         };
         self.subscriptions.insert(track.id, subscription);
         self.negotiation.wanted = true;
@@ -95,11 +96,23 @@ impl Room {
     pub(super) fn on_track_setting(&mut self, ctx: &mut Context, id: Pid, setting: &proto::UpdateTrackSettings) {
         for sid in &setting.track_sids {
             let Some(track) = self.track_ids.get(sid).copied() else { continue };
+            let Some(covering) = self.tracks.get(&track).map(|track| track.covering(setting.width, setting.height))
+            else {
+                continue;
+            };
             let subscription = self.people.get_mut(&id).and_then(|me| me.subscriptions.get_mut(&track));
-            let Some(subscription) = subscription.filter(|s| s.paused != setting.disabled) else { continue };
-            subscription.paused = setting.disabled;
+            let Some(subscription) = subscription else { continue };
+            // A size is what players with adaptive streams send; they leave the quality alone then.
+            let limit = if setting.width > 0 { Some(covering) } else { limit_of(setting.quality()) };
+            // The layer changes at the next start of the other one, which packets of it ask for.
+            subscription.limit = limit.unwrap_or(subscription.limit);
+            let paused = setting.disabled || limit.is_none();
+            if subscription.paused == paused {
+                continue;
+            }
+            subscription.paused = paused;
             subscription.forwarder.pause();
-            if !setting.disabled {
+            if !paused {
                 self.request_keyframe(ctx, track, None);
             }
         }
