@@ -38,8 +38,10 @@ need_packages() {
     root=(sudo)
   fi
   say "installing ${missing[*]}"
-  "${root[@]}" apt-get update -qq
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  # A machine that was just started often updates itself: that is waited for.
+  "${root[@]}" apt-get -o DPkg::Lock::Timeout=600 update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq \
+    --no-install-recommends "${missing[@]}" >&2
 }
 
 need_tool() { have "$1" || die "$1 is missing: $2"; }

@@ -94,7 +94,12 @@ pub(crate) fn audio_frame(kind: format::Sample, samples: usize, channels: usize,
 
 /// An I420 picture frame with its own buffers.
 pub(crate) fn i420_frame(width: u32, height: u32) -> Result<frame::Video> {
-    let new = frame::Video::new(format::Pixel::YUV420P, width, height);
+    picture_frame(format::Pixel::YUV420P, width, height)
+}
+
+/// A picture frame with its own buffers.
+pub(crate) fn picture_frame(kind: format::Pixel, width: u32, height: u32) -> Result<frame::Video> {
+    let new = frame::Video::new(kind, width, height);
     // SAFETY: only looks whether the frame has a buffer, which it lacks when memory is short.
     if unsafe { new.as_ptr().is_null() || new.is_empty() } {
         return Err(named("av_frame_get_buffer")(ffmpeg::Error::Other { errno: ffmpeg::error::ENOMEM }));

@@ -185,3 +185,32 @@ fn lengths_that_do_not_add_up_are_an_error_of_their_sample() {
     shown.extend(decoder.flush().unwrap());
     assert_eq!(shown.last().unwrap().pts, Some(7));
 }
+
+#[test]
+fn encoders_by_name_get_their_pictures_as_hardware_wants_them() {
+    let encode = |encoder: Option<&str>| {
+        let config = Config::recording(Codec::H264, 320, 180, 25, 500_000, 25);
+        let mut encoder = Encoder::new(&Config { encoder: encoder.map(str::to_owned), ..config }).unwrap();
+        let mut canvas = Canvas::new(320, 180).unwrap();
+        let mut packets: Vec<Packet> = Vec::new();
+        for number in 0..10 {
+            paint(&mut canvas, number);
+            packets.extend(encoder.encode_canvas(&mut canvas, number as i64, false).unwrap());
+        }
+        packets.into_iter().map(|packet| packet.data).collect::<Vec<_>>()
+    };
+    // The same encoder, once as I420 and once as NV12: bit by bit the same.
+    assert_eq!(encode(None), encode(Some("libx264")));
+}
+
+#[test]
+fn encoders_that_cannot_be_used_say_why() {
+    let open = |name: &str, codec| {
+        let config = Config::recording(codec, 320, 180, 25, 500_000, 25);
+        Encoder::new(&Config { encoder: Some(name.into()), ..config }).err().map(|error| error.to_string())
+    };
+    let why = |name, codec| open(name, codec).unwrap_or_else(|| panic!("{name} was opened"));
+    assert!(why("no_such_encoder", Codec::H264).contains("no_such_encoder"));
+    assert!(why("libx265", Codec::H264).contains("libx265 is no encoder of"));
+    assert!(why("h264_vaapi", Codec::H264).contains("h264_vaapi takes no I420 or NV12"));
+}

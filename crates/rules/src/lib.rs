@@ -2,6 +2,7 @@
 //! they stand in a mixed picture, and where media lies in time. No I/O, no clock, no async; the build and `./do lint`
 //! see to that.
 
+pub mod admission;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;

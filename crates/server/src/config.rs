@@ -28,6 +28,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub rooms: RoomsConfig,
     pub recorder: RecorderConfig,
+    pub mix: MixConfig,
     pub spool: FolderConfig,
     pub library: FolderConfig,
     pub apps: Vec<AppConfig>,
@@ -81,6 +82,17 @@ pub struct RecorderConfig {
     pub reorder_wait: Duration,
     /// A key frame is asked for when none came for this long.
     pub key_frame_every: Duration,
+    /// Share of the processors that recordings may take, in percent; 0 is no limit.
+    pub max_cpu: u32,
+}
+
+/// `[mix]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct MixConfig {
+    /// FFmpeg's name of the encoder that is tried before the processor's, such as `h264_nvenc`; empty for none.
+    pub h264_encoder: String,
+    /// The same for H.265.
+    pub h265_encoder: String,
 }
 
 /// `[spool]` and `[library]`
@@ -115,7 +127,9 @@ impl Default for Config {
                 sync_every: Duration::from_secs(2),
                 reorder_wait: Duration::from_millis(1_500),
                 key_frame_every: Duration::from_secs(10),
+                max_cpu: 90,
             },
+            mix: MixConfig { h264_encoder: String::new(), h265_encoder: String::new() },
             spool: FolderConfig { dir: "spool".into() },
             library: FolderConfig { dir: "library".into() },
             apps: Vec::new(),
@@ -133,6 +147,7 @@ impl Config {
             server: ServerConfig::read(&mut reader, default.server),
             rooms: RoomsConfig::read(&mut reader, default.rooms),
             recorder: RecorderConfig::read(&mut reader, default.recorder),
+            mix: MixConfig::read(&mut reader, default.mix),
             spool: FolderConfig { dir: reader.get("spool.dir", default.spool.dir) },
             library: FolderConfig { dir: reader.get("library.dir", default.library.dir) },
             apps: apps::read_apps(&mut reader),
@@ -208,6 +223,21 @@ impl RecorderConfig {
                 default.key_frame_every,
                 seconds(1)..=seconds(300),
             ),
+            max_cpu: reader.get_in("recorder.max_cpu", default.max_cpu, 0..=1_000),
+        }
+    }
+}
+
+impl MixConfig {
+    fn read(reader: &mut Reader, default: Self) -> Self {
+        let mut encoder = |name, default, codec, example| {
+            let allowed = format!("\"\", or FFmpeg's name of an encoder that is installed here, such as {example:?}");
+            let known = |name: &String| name.is_empty() || codec::video::has_encoder(name, codec);
+            reader.get_checked(name, default, &allowed, known)
+        };
+        Self {
+            h264_encoder: encoder("mix.h264_encoder", default.h264_encoder, codec::video::Codec::H264, "h264_nvenc"),
+            h265_encoder: encoder("mix.h265_encoder", default.h265_encoder, codec::video::Codec::H265, "hevc_nvenc"),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::config::{Config, RoomServerChoice};
 use crate::shutdown::Shutdown;
 use crate::startup::Prepared;
 use crate::tasks::Tasks;
+use crate::worker::plan::Encoders;
 use crate::worker::{Worker, WorkerConfig};
 
 /// How long open calls of the OpenAPI may take at the end.
@@ -93,6 +94,11 @@ fn embedded_server(bound: SocketAddr, (key, secret): &(String, String)) -> RoomS
     }
 }
 
+/// A name that may be left empty.
+fn named(name: &str) -> Option<String> {
+    Some(name).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
 fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String) -> anyhow::Result<WorkerConfig> {
     let foreign = config.room_servers.iter().map(|server| {
         let url = server.url.clone();
@@ -113,6 +119,8 @@ fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String
         },
         program: std::env::current_exe().context("cannot find this program, to start recorders")?,
         log: config.server.log.clone(),
+        encoders: Encoders { h264: named(&config.mix.h264_encoder), h265: named(&config.mix.h265_encoder) },
+        max_cpu: config.recorder.max_cpu,
         instance,
     })
 }

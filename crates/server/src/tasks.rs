@@ -22,7 +22,7 @@ pub struct Tasks {
     pub worker: Worker,
     /// The room server of each app, by its name in the configuration.
     pub room_servers: BTreeMap<AppId, String>,
-    /// Changes follow each other: each begins with what the one before made.
+    /// Starts and changes follow each other: each begins with what the one before made.
     pub changing: tokio::sync::Mutex<()>,
 }
 
@@ -30,6 +30,15 @@ impl Recording for Tasks {
     async fn start(&self, request: StartRecord) -> Result<Started, ApiError> {
         let room_server = self.room_servers.get(&request.key.app_id);
         let room_server = room_server.ok_or_else(|| internal("the app has no room server"))?.clone();
+        // Two that come at once must not both be given the last place.
+        let _turn = self.changing.lock().await;
+        if let Err(full) = self.worker.admit(&request) {
+            let running = self.newest(&request.key).await?.is_some_and(|task| task.state.is_running());
+            if !running {
+                tracing::warn!(key = %request.key, %full, "a task is refused");
+                return Err(ApiError::new(ErrorKind::TaskNumberOverLimit, full.to_string()));
+            }
+        }
         let new = NewTask {
             key: request.key.clone(),
             api_version: request.version.name().to_owned(),

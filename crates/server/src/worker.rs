@@ -6,7 +6,8 @@
 
 pub mod child;
 pub mod library;
-mod plan;
+mod load;
+pub mod plan;
 mod reports;
 mod room;
 mod settle;
@@ -20,12 +21,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use recorder::messages::{Settings, TaskJob};
 use rtc::client::RoomServer;
+use rules::admission::Full;
 use rules::request::{CaptureMedia, StartRecord};
 use store::{Store, Task, TaskRow, TaskStep};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
 use crate::clock::now_ms;
+use load::Loads;
+use plan::Encoders;
 use room::RoomCommand;
 use settle::Ending;
 
@@ -47,6 +51,10 @@ pub struct WorkerConfig {
     pub program: PathBuf,
     /// Filter of the recorders' log.
     pub log: String,
+    /// Encoders of mixes.
+    pub encoders: Encoders,
+    /// Share of the processors that recordings may take, in percent; 0 is no limit.
+    pub max_cpu: u32,
     /// Tells this installation's recorders from those of others in the same room.
     pub instance: String,
 }
@@ -63,6 +71,7 @@ struct Inner {
     rooms: Mutex<Rooms>,
     /// Tasks whose files are on their way into the library.
     settling: Mutex<BTreeSet<i64>>,
+    loads: Loads,
 }
 
 #[derive(Default)]
@@ -73,12 +82,23 @@ struct Rooms {
 }
 
 /// A room of a room server, as one recorder process sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct RoomKey {
     server: String,
     room: String,
     /// The mixed task whose process it is; nothing for the one of all single-stream tasks.
     mix: Option<i64>,
+}
+
+impl RoomKey {
+    /// The process that records the task.
+    fn of(task: &Task) -> RoomKey {
+        RoomKey {
+            server: task.room_server.clone(),
+            room: task.key.room_id.to_string(),
+            mix: plan::is_mixed(&task.request).then_some(task.id.0),
+        }
+    }
 }
 
 /// Why a task cannot be taken up.
@@ -94,7 +114,14 @@ pub enum WorkerError {
 
 impl Worker {
     pub fn new(config: WorkerConfig, store: Arc<dyn Store>) -> Worker {
-        Worker { inner: Arc::new(Inner { config, store, rooms: Mutex::default(), settling: Mutex::default() }) }
+        let loads = Loads::new(config.max_cpu);
+        Worker { inner: Arc::new(Inner { config, store, rooms: Mutex::default(), settling: Mutex::default(), loads }) }
+    }
+
+    /// Whether the machine can bear one more task.
+    pub fn admit(&self, request: &StartRecord) -> Result<(), Full> {
+        let audio_only = request.control.media == CaptureMedia::AudioOnly;
+        self.inner.loads.admit(load::of(&plan::output(request, &self.inner.config.encoders), audio_only))
     }
 
     /// Goes on with every task that had not ended when the last worker did.
@@ -158,11 +185,7 @@ impl Worker {
     async fn send(&self, task: &Task, command: RoomCommand) -> Result<(), WorkerError> {
         let server = self.inner.config.room_servers.get(&task.room_server);
         let server = server.ok_or_else(|| WorkerError::UnknownRoomServer(task.room_server.clone()))?;
-        let key = RoomKey {
-            server: task.room_server.clone(),
-            room: task.key.room_id.to_string(),
-            mix: plan::is_mixed(&task.request).then_some(task.id.0),
-        };
+        let key = RoomKey::of(task);
         let mut command = command;
         loop {
             match self.try_send(&key, server, command) {
@@ -178,6 +201,9 @@ impl Worker {
         let mut rooms = self.inner.rooms();
         if rooms.closed {
             return Err(Unsent::ShuttingDown);
+        }
+        if let RoomCommand::Start(job) = &command {
+            self.inner.loads.begin(key.clone(), load::of(&job.output, job.audio_only));
         }
         let command = match rooms.by_key.get(key) {
             None => command,
@@ -222,7 +248,7 @@ impl Inner {
             task: task.id.0,
             dir: self.task_dir(task.id),
             select: request.selection(),
-            output: plan::output(&request),
+            output: plan::output(&request, &self.config.encoders),
             audio_only: request.control.media == CaptureMedia::AudioOnly,
             max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
         })

@@ -2,8 +2,9 @@
 //! name, those of hardware.
 
 use super::Codec;
+use super::layout::Layout;
 use crate::{Error, Result};
-use ffmpeg_next::{Dictionary, codec, format};
+use ffmpeg_next::{Dictionary, codec};
 
 /// H.264 profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,24 +96,20 @@ impl Config {
         Err(Error::Argument(format!("no encoder takes {self:?}: sides are even, 2 to 8192; rates are positive")))
     }
 
-    /// Looks whether the encoder found by name makes what is asked for of what it will get.
-    pub(super) fn check_encoder(&self, context: &codec::Context) -> Result<()> {
+    /// How the encoder found by name wants its pictures, if it makes what is asked for of pictures in memory.
+    pub(super) fn input_layout(&self, context: &codec::Context) -> Result<Layout> {
         let name = self.encoder_name();
         let found = context.codec().and_then(|codec| codec.video().ok());
-        let wanted = match self.codec {
-            Codec::H264 => codec::Id::H264,
-            Codec::H265 => codec::Id::HEVC,
-            Codec::Vp8 => codec::Id::VP8,
-            Codec::Vp9 => codec::Id::VP9,
-            Codec::Av1 => codec::Id::AV1,
-        };
-        let Some(found) = found.filter(|found| found.id() == wanted) else {
+        let Some(found) = found.filter(|found| found.id() == self.codec.id()) else {
             return Err(Error::Argument(format!("{name} is no encoder of {}", self.codec.name())));
         };
-        if found.formats().is_some_and(|mut formats| !formats.any(|format| format == format::Pixel::YUV420P)) {
-            return Err(Error::Argument(format!("{name} takes no I420 pictures from memory, which is not supported")));
-        }
-        Ok(())
+        let takes =
+            |layout: &Layout| found.formats().is_none_or(|mut formats| formats.any(|format| format == layout.pixel()));
+        // Hardware works on NV12, also where it says that it takes both.
+        let order = if self.encoder.is_some() { [Layout::Nv12, Layout::I420] } else { [Layout::I420, Layout::Nv12] };
+        order.into_iter().find(takes).ok_or_else(|| {
+            Error::Argument(format!("{name} takes no I420 or NV12 pictures from memory, which is not supported"))
+        })
     }
 
     /// The encoder's private options.

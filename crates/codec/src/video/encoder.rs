@@ -1,11 +1,12 @@
 //! Encoding of I420 pictures.
 
 use super::config::Config;
-use super::{Canvas, I420};
+use super::layout::Layout;
+use super::{Canvas, Codec, I420};
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{codec, encoder, format, frame, picture};
+use ffmpeg_next::{codec, encoder, frame, picture};
 
 /// One encoded picture. H.264 and H.265 are Annex B with the parameter sets in every key frame; AV1 is a temporal unit
 /// that begins with its temporal delimiter.
@@ -19,10 +20,16 @@ pub struct Packet {
     pub dts: i64,
 }
 
+/// Whether FFmpeg here has an encoder of that name for the codec. Whether it can be opened is another question.
+pub fn has_encoder(name: &str, codec: Codec) -> bool {
+    ffmpeg_next::encoder::find_by_name(name).is_some_and(|found| found.id() == codec.id())
+}
+
 /// Encodes pictures of one size.
 pub struct Encoder {
     inner: encoder::Video,
     size: (u32, u32),
+    layout: Layout,
     /// What pictures are copied to; canvases need none.
     frame: Option<frame::Video>,
 }
@@ -32,7 +39,7 @@ impl Encoder {
     pub fn new(config: &Config) -> Result<Encoder> {
         config.check()?;
         let mut context = ff::encoder_context(config.encoder_name())?;
-        config.check_encoder(&context)?;
+        let layout = config.input_layout(&context)?;
         // x264's own default, which setting any other flag would drop: key frames nothing refers across.
         context.set_flags(codec::Flags::CLOSED_GOP);
         context.set_threading(codec::threading::Config {
@@ -42,7 +49,7 @@ impl Encoder {
         let mut opening = context.encoder().video().map_err(named("open video encoder"))?;
         opening.set_width(config.width);
         opening.set_height(config.height);
-        opening.set_format(format::Pixel::YUV420P);
+        opening.set_format(layout.pixel());
         opening.set_time_base((config.fps.1 as i32, config.fps.0 as i32));
         opening.set_frame_rate(Some((config.fps.0 as i32, config.fps.1 as i32)));
         opening.set_gop(config.gop);
@@ -59,7 +66,7 @@ impl Encoder {
         let inner = opening
             .open_with(config.options())
             .map_err(|error| Error::Argument(format!("{} cannot be opened: {error}", config.encoder_name())))?;
-        Ok(Encoder { inner, size: (config.width, config.height), frame: None })
+        Ok(Encoder { inner, size: (config.width, config.height), layout, frame: None })
     }
 
     /// Encodes one picture, as a key frame when `key`. `pts` counts frames and only grows. Gives the packets that are
@@ -70,26 +77,23 @@ impl Encoder {
         }
         let frame = match &mut self.frame {
             Some(frame) => frame,
-            none => none.insert(ff::i420_frame(picture.width, picture.height)?),
+            none => none.insert(ff::picture_frame(self.layout.pixel(), picture.width, picture.height)?),
         };
         ff::make_writable(frame)?;
-        for plane in 0..3 {
-            let stride = frame.stride(plane);
-            let rows = frame.data_mut(plane).chunks_mut(stride);
-            for (row, to) in rows.enumerate().take(picture.plane_size(plane).1) {
-                let from = picture.row(plane, row);
-                to[..from.len()].copy_from_slice(from);
-            }
-        }
+        self.layout.copy(picture, frame);
         send(&mut self.inner, frame, pts, key)?;
         self.packets()
     }
 
     /// Encodes what is on a canvas, like [`Encoder::encode`], but hands its memory over instead of copying it. An
     /// encoder that wants to keep it (none does without look-ahead) keeps it, and the canvas gets a copy to go on with.
+    /// Encoders of hardware get a copy.
     pub fn encode_canvas(&mut self, canvas: &mut Canvas, pts: i64, key: bool) -> Result<Vec<Packet>> {
         if (canvas.width(), canvas.height()) != self.size {
             return Err(Error::Argument("the canvas has not the encoder's size".into()));
+        }
+        if self.layout != Layout::I420 {
+            return self.encode(&canvas.view(), pts, key);
         }
         let sent = send(&mut self.inner, &mut canvas.frame, pts, key);
         let packets = sent.and_then(|()| self.packets());

@@ -5,6 +5,7 @@ mod config;
 mod decoder;
 mod draw;
 mod encoder;
+mod layout;
 mod picture;
 mod scale;
 
@@ -12,10 +13,12 @@ pub use canvas::{Canvas, Rect, rgb_to_yuv};
 pub use config::{Config, Profile};
 pub use decoder::Decoder;
 pub use draw::Draw;
-pub use encoder::{Encoder, Packet};
+pub use encoder::{Encoder, Packet, has_encoder};
 pub(crate) use picture::Converter;
 pub use picture::{I420, Picture};
 pub use scale::Scaler;
+
+use ffmpeg_next::codec::Id;
 
 /// The four codecs of WebRTC, and H.265 for files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +42,16 @@ impl Codec {
             Codec::Vp8 => "vp8",
             Codec::Vp9 => "vp9",
             Codec::Av1 => "av1",
+        }
+    }
+
+    fn id(self) -> Id {
+        match self {
+            Codec::H264 => Id::H264,
+            Codec::H265 => Id::HEVC,
+            Codec::Vp8 => Id::VP8,
+            Codec::Vp9 => Id::VP9,
+            Codec::Av1 => Id::AV1,
         }
     }
 }

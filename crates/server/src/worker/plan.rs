@@ -13,18 +13,25 @@ const BITS_PER_PIXEL: f64 = 0.1;
 /// Bounds of that bitrate, bit/s; the upper one is the API's.
 const BITRATES: (u32, u32) = (100_000, 10_000_000);
 
+/// FFmpeg's names of the encoders that are tried before the processor's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoders {
+    pub h264: Option<String>,
+    pub h265: Option<String>,
+}
+
 /// Whether a stored request is of a mixed task.
 pub fn is_mixed(request: &Value) -> bool {
     request["RecordMode"] == 0
 }
 
 /// What a recorder makes of the streams of a task.
-pub fn output(request: &StartRecord) -> OutputPlan {
+pub fn output(request: &StartRecord, encoders: &Encoders) -> OutputPlan {
     let Encode { audio_channels, audio_bitrate_kbps, audio_sample_rate_hz: rate, .. } = request.encode;
     let (channels, bitrate) = (audio_channels as u8, audio_bitrate_kbps * 1000);
     match layout::Plan::of(request) {
         Some(layout) => OutputPlan::Mix(Box::new(MixPlan {
-            video: video(&request.encode, layout.width, layout.height),
+            video: video(&request.encode, encoders, layout.width, layout.height),
             layout,
             images: BTreeMap::new(),
             audio: MixedAudio { rate, channels, bitrate },
@@ -38,13 +45,14 @@ pub fn output(request: &StartRecord) -> OutputPlan {
     }
 }
 
-fn video(encode: &Encode, width: u32, height: u32) -> VideoPlan {
+fn video(encode: &Encode, encoders: &Encoders, width: u32, height: u32) -> VideoPlan {
+    let (codec, encoder) = match encode.video_codec {
+        VideoCodec::H264 => (MixCodec::H264, &encoders.h264),
+        VideoCodec::ByteVc1 => (MixCodec::H265, &encoders.h265),
+    };
     VideoPlan {
-        codec: match encode.video_codec {
-            VideoCodec::H264 => MixCodec::H264,
-            VideoCodec::ByteVc1 => MixCodec::H265,
-        },
-        encoder: None,
+        codec,
+        encoder: encoder.clone(),
         fps: encode.video_fps,
         bitrate: match encode.video_bitrate_kbps {
             0 => chosen_bitrate(width, height, encode.video_fps),

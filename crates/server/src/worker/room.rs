@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::child::Recorder;
+use super::load::{self, Meter};
 use super::reports::{self, Consequence, Endings};
 use super::{Inner, RoomKey};
 
@@ -74,6 +75,7 @@ pub async fn run(inner: Arc<Inner>, key: RoomKey, server: RoomServer, mut comman
                     let mut rooms = room.inner.rooms();
                     if commands.is_empty() {
                         rooms.by_key.remove(&room.key);
+                        room.inner.loads.end(&room.key);
                         return;
                     }
                     continue;
@@ -141,8 +143,11 @@ impl Supervisor {
                 return End::Died;
             }
         };
+        let mut meter = Meter::new(recorder.id());
+        let mut measure = tokio::time::interval(load::EVERY);
         while !self.duties.is_empty() {
             tokio::select! {
+                _ = measure.tick() => meter.tell(&self.inner.loads, &self.key),
                 report = recorder.report() => match report {
                     Some(report) => self.heard(&mut recorder, report).await,
                     None => {

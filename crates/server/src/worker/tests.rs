@@ -35,6 +35,8 @@ impl Bench {
             settings: Settings::default(),
             program: "/nonexistent".into(),
             log: "off".into(),
+            encoders: plan::Encoders::default(),
+            max_cpu: 0,
             instance: "test".into(),
         };
         Bench { worker: Worker::new(config, store.clone()), store, dir }
