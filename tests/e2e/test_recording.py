@@ -207,3 +207,16 @@ def test_an_empty_room_ends_by_itself(server):
     # A finished id may be started again.
     assert server.api.start("empty", TASK) == "ok"
     server.api.stop("empty", TASK)
+
+
+def test_a_task_ends_after_its_longest_time_and_names_its_file(server, tmp_path):
+    name = {"Prefix": ["ignored"], "Pattern": "lesson {RoomId}/{UserId}"}
+    with Synthetic(server.rooms, "limited", tmp_path, users=["alice"], width=320, height=180):
+        server.api.start("limited", "limited", Control={"MaxRecordTime": 5}, FileNameConfig=name)
+        started = time.time() * 1000
+        task = server.api.wait_status("limited", "limited", openapi.ENDED)
+    assert task["StopReason"] == "MaxRecordTime"
+    path, file = server.files(task)[("alice", 0)][0]
+    assert path.stem == f"lesson~limited~alice_{file['Vid'][-8:]}"
+    assert abs(file["StartTime"] + file["Duration"] - (started + 5000)) < 200
+    probe(path)

@@ -70,6 +70,18 @@ pub struct TaskJob {
     pub audio_only: bool,
     /// The task ends by itself when none of its streams was published for so long.
     pub max_idle_ms: i64,
+    /// The task ends by itself at this time, Unix milliseconds.
+    pub ends_ms: Option<i64>,
+}
+
+/// Why a task ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnEnd {
+    /// None of its streams was published for as long as the task allows.
+    Idle,
+    /// It has recorded for as long as it may.
+    TimeIsUp,
 }
 
 /// What a task makes of its streams.
@@ -166,8 +178,8 @@ pub enum Report {
     Started { task: i64, in_room: bool },
     /// The task cannot be recorded at all.
     Failed { task: i64, reason: String },
-    /// None of the task's streams was published for as long as the task allows.
-    Idle { task: i64 },
+    /// The task ends by itself: it wants to be told to stop.
+    Ends { task: i64, why: OwnEnd },
     /// A file of a task was begun, or taken up again after a restart.
     FileOpened { task: i64, file: FileName, started_ms: i64, resumed: bool },
     /// Something about a stream, or the mix, that a reader of the recording must know.

@@ -185,9 +185,10 @@ impl Room {
         for id in self.task_ids() {
             self.drive_takes(id, now);
             self.drive_mix(id, now);
-            if self.tasks.get_mut(&id).is_some_and(|task| task.ends_idle(&self.tracks, now)) {
+            let wall = self.clock.wall(now);
+            if let Some(why) = self.tasks.get_mut(&id).and_then(|task| task.ends_by_itself(&self.tracks, now, wall)) {
                 // The worker answers with a stop.
-                self.report(Report::Idle { task: id });
+                self.report(Report::Ends { task: id, why });
             }
             self.finish_stop(id, now);
         }

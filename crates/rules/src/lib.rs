@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod error;
+pub mod file_name;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;

@@ -62,7 +62,7 @@ pub async fn run(plan: &RecordPlan, stop: impl Future<Output = ()>) -> anyhow::R
             }
             report = recorder.report() => match report {
                 Some(Report::Stopped { .. }) => break,
-                Some(Report::Idle { .. }) => {
+                Some(Report::Ends { .. }) => {
                     eprintln!("nobody publishes, stopping");
                     stopping = true;
                     recorder.send(&Command::Stop { task: TASK }).await?;
@@ -100,6 +100,7 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         output: OutputPlan::Streams { audio: plan.audio },
         audio_only: false,
         max_idle_ms: plan.max_idle.as_millis() as i64,
+        ends_ms: None,
     }
 }
 

@@ -190,7 +190,7 @@ impl Worker {
         loop {
             match self.try_send(&key, server, command) {
                 Ok(()) | Err(Unsent::ShuttingDown) => return Ok(()),
-                Err(Unsent::Busy(unsent)) => command = unsent,
+                Err(Unsent::Busy(unsent)) => command = *unsent,
             }
             tokio::time::sleep(BUSY).await;
         }
@@ -209,7 +209,7 @@ impl Worker {
             None => command,
             Some(sender) => match sender.try_send(command) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Full(command)) => return Err(Unsent::Busy(command)),
+                Err(TrySendError::Full(command)) => return Err(Unsent::Busy(Box::new(command))),
                 // A room that panicked.
                 Err(TrySendError::Closed(command)) => command,
             },
@@ -226,7 +226,7 @@ impl Worker {
 
 /// Why a command was not sent.
 enum Unsent {
-    Busy(RoomCommand),
+    Busy(Box<RoomCommand>),
     ShuttingDown,
 }
 
@@ -251,6 +251,10 @@ impl Inner {
             output: plan::output(&request, &self.config.encoders),
             audio_only: request.control.media == CaptureMedia::AudioOnly,
             max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
+            ends_ms: match request.control.max_record_s {
+                0 => None,
+                seconds => Some(task.created_ms + i64::from(seconds) * 1000),
+            },
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rules::select::{MAX_STREAMS, Source, StreamId};
-use rules::time::{MILLI_NS, Mono};
+use rules::time::{MILLI_NS, Mono, Wall};
 
 use super::mixing::Mixing;
 use super::tracks::{Published, Tracks};
@@ -11,7 +11,7 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::disk::{DiskJob, FolderLock};
 use crate::growing::Place;
-use crate::messages::{AudioPlan, MixChange, OutputPlan, Settings, TaskJob};
+use crate::messages::{AudioPlan, MixChange, OutputPlan, OwnEnd, Settings, TaskJob};
 use crate::mix::thread::MixThread;
 use crate::mix::{MixEvent, MixJob};
 use crate::sync::SyncQueue;
@@ -243,20 +243,23 @@ impl Task {
         }
     }
 
-    /// Whether the task ends now because nothing of it was published for too long. Told once.
-    pub fn ends_idle(&mut self, tracks: &Tracks, now: Mono) -> bool {
+    /// Why the task ends now without being told to. Told once.
+    pub fn ends_by_itself(&mut self, tracks: &Tracks, now: Mono, wall: Wall) -> Option<OwnEnd> {
         if self.stopping.is_some() {
-            return false;
+            return None;
         }
-        if self.streams().iter().any(|stream| tracks.has(stream)) {
+        let why = if self.job.ends_ms.is_some_and(|end| wall.millis() >= end) {
+            OwnEnd::TimeIsUp
+        } else if self.streams().iter().any(|stream| tracks.has(stream)) {
             self.idle_since = None;
-            return false;
-        }
-        let idle = now.since(*self.idle_since.get_or_insert(now)) >= self.job.max_idle_ms * MILLI_NS;
-        if idle {
-            self.stopping = Some(now);
-        }
-        idle
+            return None;
+        } else if now.since(*self.idle_since.get_or_insert(now)) >= self.job.max_idle_ms * MILLI_NS {
+            OwnEnd::Idle
+        } else {
+            return None;
+        };
+        self.stopping = Some(now);
+        Some(why)
     }
 
     /// Ends the recording as of `since`. Returns what is left to do on the disk, and what went wrong.

@@ -50,7 +50,7 @@ pub struct TaskView {
     pub end_time_ms: i64,
     /// State.
     pub status: TaskStatus,
-    /// `StopByAPI`, `IdleTimeOut`, `StartTaskFailed` or `UnknownStopReason`; empty while running.
+    /// `StopByAPI`, `IdleTimeOut`, `MaxRecordTime`, `StartTaskFailed` or `UnknownStopReason`; empty while running.
     pub stop_reason: String,
     /// Finished files.
     #[serde(rename = "RecordFileList")]

@@ -5,34 +5,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use recorder::messages::FinishedFile;
+use rules::file_name::{Facts, file_name};
 use rules::ids::TaskKey;
-use rules::select::Source;
+use serde_json::Value;
 use store::Vid;
 
-/// Longest name without extension (section 7.2 of the vendor's naming rules): longer ones are cut and end in `~`.
-const MAX_NAME: usize = 128;
-
-/// The file's place below the library's folder: `app/task_room_user_type_start_duration_random.mp4`, the vendor's
-/// default pattern, without user and type for a mix. `Random` comes from the Vid, so that the name can be told again after a crash.
-pub fn relative_path(key: &TaskKey, file: &FinishedFile, vid: &Vid) -> String {
-    let of = match &file.name.source {
-        Source::Mix => String::new(),
-        Source::Stream(stream) => format!("_{}_{}", safe(&stream.user), stream.kind.letter()),
+/// The file's place below the library's folder: the app's folder, then the name that the task's request asks for.
+/// `Prefix` has no effect, as in the vendor's library. `Random` comes from the Vid, so that the file is found again after
+/// a crash.
+pub fn relative_path(key: &TaskKey, request: &Value, file: &FinishedFile, vid: &Vid) -> String {
+    let facts = Facts {
+        task: key,
+        source: &file.name.source,
+        started_ms: file.started_ms,
+        duration_ms: file.duration_ms,
+        random: random_part(vid),
     };
-    let name = format!(
-        "{}_{}{of}_{}_{:06}_{}",
-        key.task_id,
-        key.room_id,
-        file.started_ms,
-        file.duration_ms / 1000,
-        random_part(vid),
-    );
-    format!("{}/{}.mp4", key.app_id, shortened(&name))
+    format!("{}/{}.mp4", key.app_id, file_name(request["FileNameConfig"]["Pattern"].as_str(), &facts))
 }
 
 /// Whether `name` is that of the file with this Vid.
 fn is_named_for(name: &str, vid: &Vid) -> bool {
-    name.strip_suffix(".mp4").is_some_and(|stem| stem.ends_with(random_part(vid)))
+    name.strip_suffix(".mp4").is_some_and(|stem| stem.contains(random_part(vid)))
 }
 
 /// A file that was moved into the library by a worker that died before it could say so.
@@ -78,27 +72,12 @@ fn random_part(vid: &Vid) -> &str {
     &vid.as_str()[Vid::LEN - 8..]
 }
 
-/// Identities come from the room server, which allows more than the API does.
-fn safe(user: &str) -> String {
-    let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '-' | '.');
-    user.chars().map(|c| if keep(c) { c } else { '~' }).collect()
-}
-
-/// The name within its limit. What makes it unique stands at the end and stays.
-fn shortened(name: &str) -> String {
-    if name.len() <= MAX_NAME {
-        return name.to_owned();
-    }
-    // Everything here is ASCII.
-    let tail = &name[name.rfind('_').unwrap_or(name.len())..];
-    format!("{}~{tail}", &name[..MAX_NAME - 1 - tail.len()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use recorder::messages::FileName;
     use rules::select::{StreamId, StreamKind};
+    use serde_json::json;
 
     fn key(task: &str) -> TaskKey {
         TaskKey {
@@ -122,22 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_default_pattern() {
+    fn names_are_those_asked_for_and_are_found_by_vid() {
         let vid = Vid::from_random([0xab; 15]);
-        assert_eq!(
-            relative_path(&key("task"), &file("al/ice"), &vid),
-            "app/task_room_al~ice_S_1611736812853_000057_abababab.mp4"
-        );
-    }
-
-    #[test]
-    fn long_names_are_cut_and_still_found_by_vid() {
-        let vid = Vid::from_random([0xcd; 15]);
-        let path = relative_path(&key(&"t".repeat(128)), &file("u"), &vid);
-        let name = path.strip_prefix("app/").expect("the app's folder");
-        assert_eq!(name.len(), MAX_NAME + ".mp4".len());
-        assert!(is_named_for(name, &vid));
-        assert!(!is_named_for(name, &Vid::from_random([1; 15])));
+        let path = |request: Value| relative_path(&key("task"), &request, &file("al/ice"), &vid);
+        assert_eq!(path(json!({})), "app/task_room_al~ice_S_1611736812853_000057_abababab.mp4");
+        let config = json!({"Prefix": ["a"], "Pattern": "{Random}/x"});
+        let asked = path(json!({"FileNameConfig": config}));
+        assert_eq!(asked, "app/abababab~x.mp4");
+        assert!(is_named_for("abababab~x.mp4", &vid));
+        assert!(!is_named_for("abababab~x.mp4", &Vid::from_random([1; 15])));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use recorder::messages::Report;
+use recorder::messages::{OwnEnd, Report};
 use store::{TaskRow, TaskStep};
 
 use super::Inner;
@@ -65,8 +65,12 @@ pub async fn handle(
             stopping(inner, endings, task, FAILED).await;
             return Consequence::Stop(vec![task]);
         }
-        Report::Idle { task } => {
-            stopping(inner, endings, task, "IdleTimeOut").await;
+        Report::Ends { task, why } => {
+            let reason = match why {
+                OwnEnd::Idle => "IdleTimeOut",
+                OwnEnd::TimeIsUp => "MaxRecordTime",
+            };
+            stopping(inner, endings, task, reason).await;
             return Consequence::Stop(vec![task]);
         }
         Report::Note { task, source, text } => {

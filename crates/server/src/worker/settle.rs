@@ -191,7 +191,7 @@ pub async fn add_file(inner: &Inner, task: TaskRow, name: &FileName, started_ms:
 /// Moves a complete file into the library, then says so in the store. Each step may have been done before.
 async fn complete(inner: &Inner, task: &Task, file: &File, finished: &FinishedFile) -> anyhow::Result<()> {
     inner.store.close_file(file.id).await?;
-    let relative = library::relative_path(&task.key, finished, &file.vid);
+    let relative = library::relative_path(&task.key, &task.request, finished, &file.vid);
     let spool_file = inner.config.spool.join(&file.spool_path);
     let (library, place) = (inner.config.library.clone(), relative.clone());
     tokio::task::spawn_blocking(move || library::move_into(&spool_file, &library, &place)).await??;
