@@ -19,7 +19,8 @@ from probe import (
     total,
     track_durations_ms,
 )
-from publishers import Synthetic
+from process import eventually
+from publishers import SdkPublisher, Synthetic
 from relay import BadNetwork
 from server import Rooms, Server
 
@@ -220,3 +221,38 @@ def test_a_task_ends_after_its_longest_time_and_names_its_file(server, tmp_path)
     assert path.stem == f"lesson~limited~alice_{file['Vid'][-8:]}"
     assert abs(file["StartTime"] + file["Duration"] - (started + 5000)) < 200
     probe(path)
+
+
+def test_a_long_absence_ends_the_file_and_the_next_begins_on_return(server, tmp_path):
+    alice = SdkPublisher(server.rooms, "absence", "alice", 1, tmp_path)
+
+    def publish():
+        alice.publish("microphone")
+        alice.publish("camera", width=320, height=180, fps=15)
+
+    try:
+        server.api.start("absence", "absence", Control={"MaxSilenceSeconds": 60})
+        publish()
+        server.api.wait_status("absence", "absence", openapi.RUNNING)
+        Event().wait(4)
+        gone = time.time() * 1000
+        alice.unpublish("camera")
+        alice.unpublish("microphone")
+        # The file is complete while the task goes on.
+        task = eventually(
+            lambda: (task := server.api.get("absence", "absence"))["RecordFileList"] and task, "the first file", 100
+        )
+        assert task["Status"] == openapi.RUNNING and time.time() * 1000 - gone > 60_000
+        back = time.time() * 1000
+        publish()
+        Event().wait(4)
+        server.api.stop("absence", "absence")
+        task = server.api.wait_status("absence", "absence", openapi.ENDED)
+    finally:
+        alice.stop()
+    (first, one), (second, two) = server.files(task)[("alice", 0)]
+    assert one["StartTime"] + one["Duration"] - gone < 500 and two["StartTime"] - back < 2000
+    for path, file in ((first, one), (second, two)):
+        report = probe(path)
+        assert report["video"]["missing"] == 0 and not report["video"]["black"][1:], report["video"]
+        assert_on_the_wall_clock(report, file, 60)

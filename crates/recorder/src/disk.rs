@@ -20,6 +20,8 @@ use crate::take::Closed;
 /// Work for the thread.
 #[derive(Debug)]
 pub enum DiskJob {
+    /// Complete this file of a task that goes on.
+    Close { task: i64, closed: Closed },
     /// Complete the files of a task: those just closed, that of a mix that is being ended, then whatever an earlier
     /// recorder left in its folder. Without the folder's lock it is taken first.
     Finish { task: i64, dir: PathBuf, closed: Vec<Closed>, mix: Option<Ending>, lock: Option<FolderLock> },
@@ -97,7 +99,14 @@ impl Drop for DiskThread {
 }
 
 fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
-    for DiskJob::Finish { task, dir, mut closed, mix, lock } in queue {
+    for job in queue {
+        let (task, dir, mut closed, mix, lock) = match job {
+            DiskJob::Finish { task, dir, closed, mix, lock } => (task, dir, closed, mix, lock),
+            DiskJob::Close { task, closed } => {
+                close(task, closed, report);
+                continue;
+            }
+        };
         let _lock = lock.or_else(|| FolderLock::take(&dir));
         if let Some(mix) = mix {
             let (file, events) = mix.wait();
@@ -105,10 +114,7 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
             events.into_iter().filter_map(|event| event.report(task)).for_each(report);
         }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
-        for file in closed {
-            let options = FinishOptions { end: file.end, still: file.still };
-            finish(task, file.file, &file.path, &options, report);
-        }
+        closed.into_iter().for_each(|file| close(task, file, report));
         match names::list(&dir) {
             Ok(files) => files
                 .into_iter()
@@ -118,6 +124,11 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
         }
         report(Report::Stopped { task });
     }
+}
+
+fn close(task: i64, closed: Closed, report: &impl Fn(Report)) {
+    let options = FinishOptions { end: closed.end, still: closed.still };
+    finish(task, closed.file, &closed.path, &options, report);
 }
 
 /// Pause before a file is tried again, after the disk refused.
@@ -133,6 +144,8 @@ fn finish(task: i64, name: FileName, path: &Path, options: &FinishOptions, repor
                 _ = std::fs::remove_file(path);
                 return;
             }
+            // Complete already, and moved into the library.
+            Err(mp4::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(mp4::Error::Io(error)) => tracing::error!(task, ?path, %error, "cannot complete the file yet"),
             Err(error) => return report(Report::FileFailed { task, file: name, error: error.to_string() }),
         }

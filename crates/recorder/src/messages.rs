@@ -89,7 +89,11 @@ pub enum OwnEnd {
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum OutputPlan {
     /// A file for each stream, pictures as they came.
-    Streams { audio: AudioPlan },
+    Streams {
+        audio: AudioPlan,
+        /// A stream that is away for longer ends its file; the next file begins when it comes back.
+        max_silence_ms: i64,
+    },
     /// One file of all streams. The recorder has no other task then.
     Mix(Box<MixPlan>),
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::mp4::{self, RecoveredTrack, TrackId};
-use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks};
+use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks, ticks_to_ns};
 
 use crate::audio::{AudioLane, Sound};
 use crate::clock::Clock;
@@ -27,6 +27,8 @@ pub struct TakePlan {
     pub place: Place,
     pub audio: AudioPlan,
     pub settings: Settings,
+    /// A gap of the whole stream that lasts longer is not filled: it ends the file.
+    pub max_silence: i64,
 }
 
 /// See the module's head. `push` units in the order they come, `handle_time` a few times a second, `close` at the end.
@@ -36,6 +38,8 @@ pub struct Take {
     state: State,
     /// When the picture goes away, if the camera was switched off.
     away_at: Option<Mono>,
+    /// Nothing of the stream is to be expected, since this time.
+    absent_since: Option<Mono>,
 }
 
 enum State {
@@ -52,7 +56,13 @@ enum State {
 /// Something the take's owner should know.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TakeEvent {
-    Opened { file: FileName, started: Wall, resumed: bool },
+    Opened {
+        file: FileName,
+        started: Wall,
+        resumed: bool,
+    },
+    /// The stream was away for too long: the file ends where its media did.
+    Ended(Closed),
 }
 
 /// What has to be done, away from the media thread, to complete a file.
@@ -70,7 +80,7 @@ impl Take {
     /// A take that goes on in the stream's newest file in the plan's folder if that is unfinished.
     pub fn new(plan: TakePlan) -> Take {
         let sequence = plan.place.newest();
-        Take { plan, sequence, state: State::Idle, away_at: None }
+        Take { plan, sequence, state: State::Idle, away_at: None, absent_since: None }
     }
 
     /// Whether a key frame is needed before pictures can be written.
@@ -97,14 +107,19 @@ impl Take {
                 if matches!(&unit, Unit::Picture(picture) if !picture.key || picture.after_loss) {
                     return Ok(None);
                 }
+                let mut ended = None;
                 match Growing::resume(&self.plan.place, self.sequence, clock)? {
-                    Resumed::File(file, tracks) => self.begin(OpenFile::over(file, tracks), vec![unit], true).map(Some),
-                    Resumed::Begin(sequence) => {
-                        self.sequence = sequence;
-                        self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
-                        Ok(None)
+                    Resumed::File(file, tracks) if unit.at().since(end_of(&file, &tracks)) > self.plan.max_silence => {
+                        self.sequence = file.sequence;
+                        ended = Some(self.ended());
                     }
+                    Resumed::File(file, tracks) => {
+                        return self.begin(OpenFile::over(file, tracks), vec![unit], true).map(Some);
+                    }
+                    Resumed::Begin(sequence) => self.sequence = sequence,
                 }
+                self.state = State::Held { units: vec![unit], until: now.plus(HOLD_NS) };
+                Ok(ended)
             }
         }
     }
@@ -121,9 +136,28 @@ impl Take {
                 self.away_at = None;
                 file.picture_away()?;
             }
+            if self.absent_since.is_some_and(|since| now.since(since) > self.plan.max_silence) {
+                file.finish(None)?;
+                self.state = State::Idle;
+                return Ok(Some(self.ended()));
+            }
             file.handle_time(now, settled, &self.plan.settings)?;
         }
         Ok(None)
+    }
+
+    /// Whether media of the stream is to be expected: published, not muted, and the connection is there.
+    pub fn set_present(&mut self, present: bool, now: Mono) {
+        self.absent_since = if present { None } else { self.absent_since.or(Some(now)) };
+    }
+
+    /// The present file has ended where its media did, and the next one has its turn.
+    fn ended(&mut self) -> TakeEvent {
+        let place = &self.plan.place;
+        let closed =
+            Closed { path: place.path(self.sequence), file: place.file(self.sequence), end: None, still: false };
+        self.sequence += 1;
+        TakeEvent::Ended(closed)
     }
 
     /// The camera was switched off (`true`) or on.
@@ -188,6 +222,13 @@ impl Take {
         let file = self.plan.place.file(self.sequence);
         Ok(TakeEvent::Opened { file, started, resumed })
     }
+}
+
+/// Where the media of a file found again ends.
+fn end_of(file: &Growing, tracks: &[RecoveredTrack]) -> Mono {
+    let ends =
+        tracks.iter().filter_map(|track| Some(ticks_to_ns(track.end as i64, track.entries.first()?.timescale())));
+    file.epoch.plus(ends.max().unwrap_or(0))
 }
 
 /// A file that is being written.

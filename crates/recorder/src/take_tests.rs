@@ -17,6 +17,7 @@ use crate::unit::{Picture, SoundPacket};
 
 const FRAME_MS: i64 = 40;
 const PACKET_MS: i64 = 20;
+const MAX_SILENCE_MS: i64 = 60_000;
 
 fn ms(ms: i64) -> Mono {
     Mono(ms * MILLI_NS)
@@ -71,37 +72,54 @@ impl User {
             },
             audio,
             settings: Settings::default(),
+            max_silence: MAX_SILENCE_MS * MILLI_NS,
         })
     }
 
-    /// Media from `from` to `to` (ms), as the flags say.
-    fn send(&mut self, from: i64, to: i64, picture: bool, sound: bool) {
+    /// Media from `from` to `to` (ms), as the flags say. Gives the files that ended.
+    fn send(&mut self, from: i64, to: i64, picture: bool, sound: bool) -> Vec<Closed> {
         let take = self.take.as_mut().expect("a take");
+        let mut told = Vec::new();
         for t in (from..to).step_by(PACKET_MS as usize) {
             let (at, arrival) = (ms(t), ms(t));
             if picture && t % FRAME_MS == 0 {
                 let (data, config) = (self.picture.clone(), Some(self.config.clone()));
                 let unit = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: 0 };
-                take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken");
+                told.extend(take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken"));
             }
             if sound {
                 let unit = SoundPacket { at, arrival, data: self.sound.clone(), duration: 960, after_loss: false };
-                take.push(Unit::Sound(unit), &self.clock, arrival).expect("taken");
+                told.extend(take.push(Unit::Sound(unit), &self.clock, arrival).expect("taken"));
             }
-            take.handle_time(&self.clock, ms(t), true).expect("the disk works");
+            told.extend(take.handle_time(&self.clock, ms(t), true).expect("the disk works"));
         }
+        let ended = |event| if let TakeEvent::Ended(closed) = event { Some(closed) } else { None };
+        told.into_iter().filter_map(ended).collect()
     }
 
-    fn wait(&mut self, from: i64, to: i64) {
-        self.send(from, to, false, false);
+    /// Nothing comes from `from` to `to` (ms). Gives the files that ended.
+    fn wait(&mut self, from: i64, to: i64) -> Vec<Closed> {
+        self.send(from, to, false, false)
+    }
+
+    /// Both tracks are unpublished.
+    fn unpublish(&mut self, at: i64) {
+        let take = self.take.as_mut().expect("a take");
+        take.video_ended().and_then(|()| take.audio_ended()).expect("ended");
+        take.set_present(false, ms(at));
+    }
+
+    fn complete(&self, closed: &Closed) -> Finished {
+        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
+        let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
+        check(&closed.path).expect("a file without faults");
+        finished
     }
 
     fn finish(mut self, present: bool, now: i64) -> Finished {
         let take = self.take.take().expect("a take");
         let closed = take.close(present, &self.clock, ms(now)).expect("closed").expect("a file");
-        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
-        let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
-        check(&closed.path).expect("a file without faults");
+        let finished = self.complete(&closed);
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
         finished
     }
@@ -178,6 +196,53 @@ fn away_and_back_is_filled_and_the_end_without_media_is_not() {
         let (sound, silence) = lengths(&finished, false);
         assert!(near(picture, 62_000, 45) && near(black, 58_000, 45), "{audio:?}: {picture} {black}");
         assert!(near(sound, 62_000, 45) && near(silence, 58_000, 90), "{audio:?}: {sound} {silence}");
+    }
+}
+
+#[test]
+fn a_gap_that_is_too_long_ends_the_file_where_the_media_did() {
+    for (gap, files) in [(MAX_SILENCE_MS, 1), (MAX_SILENCE_MS + 1_000, 2)] {
+        let mut user = User::new(AAC);
+        user.send(0, 2_000, true, true);
+        user.unpublish(2_000);
+        let ended = user.wait(2_000, 2_000 + gap);
+        user.take.as_mut().expect("a take").set_present(true, ms(2_000 + gap));
+        user.send(2_000 + gap, 5_000 + gap, true, true);
+        assert_eq!(ended.len() + 1, files, "{gap} ms");
+        for closed in ended {
+            let finished = user.complete(&closed);
+            assert_eq!(finished.epoch_ns, user.clock.wall(ms(0)).0);
+            let (picture, black) = lengths(&finished, true);
+            assert!(near(picture, 2_000, FRAME_OF_SOUND) && black == 0, "no filler: {picture} {black}");
+            assert!(near(lengths(&finished, false).0, 2_000, FRAME_OF_SOUND));
+        }
+        let epoch = if files == 1 { 0 } else { 2_000 + gap };
+        let take = user.take.take().expect("a take");
+        let last = take.close(true, &user.clock, ms(5_000 + gap)).expect("closed").expect("a file");
+        assert_eq!(last.file.sequence as usize, files - 1);
+        let finished = user.complete(&last);
+        assert_eq!(finished.epoch_ns, user.clock.wall(ms(epoch)).0);
+        let (picture, black) = lengths(&finished, true);
+        assert!(near(picture, 5_000 + gap - epoch, FRAME_OF_SOUND), "{gap}: {picture}");
+        assert!(near(black, if files == 1 { gap } else { 0 }, FRAME_OF_SOUND), "{gap}: {black}");
+    }
+}
+
+#[test]
+fn a_gap_that_is_too_long_ends_the_file_though_the_recorder_died_in_it() {
+    for (gap, files) in [(MAX_SILENCE_MS - 1_000, 1), (MAX_SILENCE_MS + 1_000, 2)] {
+        let mut user = User::new(AAC);
+        user.send(0, 2_000, true, true);
+        user.take.take().expect("a take").suspend(&user.clock).expect("written");
+        user.take = Some(user.new_take(AAC));
+        let take = user.take.as_mut().expect("a take");
+        take.set_present(false, ms(10_000));
+        take.set_present(true, ms(2_000 + gap));
+        let ended = user.send(2_000 + gap, 4_000 + gap, true, true);
+        assert_eq!(ended.len() + 1, files);
+        let numbers: Vec<i64> = ended.iter().map(|closed| lengths(&user.complete(closed), true).0).collect();
+        assert!(numbers.iter().all(|length| near(*length, 2_000, FRAME_MS)), "{numbers:?}");
+        assert_eq!(names::list(user.dir.path()).expect("a folder").len(), files);
     }
 }
 

@@ -11,6 +11,8 @@ use crate::worker::child::Recorder;
 
 /// What the recorder logs: its reports are told in other words.
 const LOG: &str = "warn";
+/// As the OpenAPI's default.
+const MAX_SILENCE_MS: i64 = 3_600_000;
 /// The number of the only task.
 const TASK: i64 = 1;
 
@@ -97,7 +99,7 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         task: TASK,
         dir: spool.to_owned(),
         select: Selection { targets: plan.users.iter().flat_map(both).collect(), ..Selection::default() },
-        output: OutputPlan::Streams { audio: plan.audio },
+        output: OutputPlan::Streams { audio: plan.audio, max_silence_ms: MAX_SILENCE_MS },
         audio_only: false,
         max_idle_ms: plan.max_idle.as_millis() as i64,
         ends_ms: None,

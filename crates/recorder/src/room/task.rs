@@ -65,7 +65,7 @@ impl Wanted {
 
 /// What the task makes of its streams.
 enum Output {
-    Takes { audio: AudioPlan, takes: BTreeMap<StreamId, Take> },
+    Takes { audio: AudioPlan, max_silence: i64, takes: BTreeMap<StreamId, Take> },
     Mix(Box<Mixing>),
 }
 
@@ -75,7 +75,11 @@ impl Task {
     pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
         let output = match &job.output {
-            OutputPlan::Streams { audio } => Output::Takes { audio: *audio, takes: BTreeMap::new() },
+            OutputPlan::Streams { audio, max_silence_ms } => Output::Takes {
+                audio: *audio,
+                max_silence: max_silence_ms.saturating_mul(MILLI_NS),
+                takes: BTreeMap::new(),
+            },
             OutputPlan::Mix(plan) => {
                 let place = Place { source: Source::Mix, dir: job.dir.clone(), syncs: syncs.clone() };
                 let mix = MixJob { place, plan: (**plan).clone(), audio_only: job.audio_only, settings };
@@ -137,8 +141,8 @@ impl Task {
             return published.fault.clone();
         }
         let stream = &published.stream;
-        let (audio, takes) = match &mut self.output {
-            Output::Takes { audio, takes } => (*audio, takes),
+        let (audio, max_silence, takes) = match &mut self.output {
+            Output::Takes { audio, max_silence, takes } => (*audio, *max_silence, takes),
             Output::Mix(mix) => return mix.refusal(stream).or_else(|| published.note.clone()),
         };
         if takes.contains_key(stream) {
@@ -151,7 +155,7 @@ impl Task {
             return Some(format!("not recorded: the task has recorded {MAX_STREAMS} streams already"));
         }
         let place = Place { source: stream.clone().into(), dir: self.job.dir.clone(), syncs: syncs.clone() };
-        takes.insert(stream.clone(), Take::new(TakePlan { place, audio, settings }));
+        takes.insert(stream.clone(), Take::new(TakePlan { place, audio, settings, max_silence }));
         published.note.clone()
     }
 
@@ -216,17 +220,20 @@ impl Task {
         }
     }
 
-    /// Does what is due for the takes. `settled`: no picture of the stream waits for an earlier one.
+    /// Does what is due for the takes. `settled`: no picture of the stream waits for an earlier one; `present`: media of
+    /// the stream is to be expected.
     pub fn drive_takes(
         &mut self,
         clock: &Clock,
         now: Mono,
         settled: impl Fn(&StreamId) -> bool,
+        present: impl Fn(&StreamId) -> bool,
     ) -> Vec<(StreamId, Told)> {
         let Output::Takes { takes, .. } = &mut self.output else { return Vec::new() };
         let stopping = self.stopping.is_some();
         let mut told = Vec::new();
         for (stream, take) in takes {
+            take.set_present(present(stream), now);
             match take.handle_time(clock, now, !stopping && settled(stream)) {
                 Ok(None) => {}
                 other => told.push((stream.clone(), other)),

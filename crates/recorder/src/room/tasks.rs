@@ -70,7 +70,8 @@ impl Room {
         let unsettled: Vec<&StreamId> =
             self.receivers.values().filter(|r| r.is_video() && r.has_gap()).map(TrackReceiver::stream).collect();
         let up = self.connection == Connection::Up;
-        let told = task.drive_takes(&self.clock, now, |stream| up && !unsettled.contains(&stream));
+        let settled = |stream: &StreamId| up && !unsettled.contains(&stream);
+        let told = task.drive_takes(&self.clock, now, settled, |stream| up && self.tracks.is_sent(stream));
         for (stream, told) in told {
             self.took(id, &stream, told);
         }
@@ -133,6 +134,7 @@ impl Room {
             Ok(Some(TakeEvent::Opened { file, started, resumed })) => {
                 self.report(Report::FileOpened { task, file, started_ms: started.millis(), resumed });
             }
+            Ok(Some(TakeEvent::Ended(closed))) => self.actions.push(Action::Disk(DiskJob::Close { task, closed })),
             Err(error) => self.note(task, &stream.clone().into(), &error.to_string()),
         }
     }

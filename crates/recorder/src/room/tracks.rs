@@ -111,6 +111,11 @@ impl Tracks {
         self.recorded().any(|(_, published)| published.stream == *stream)
     }
 
+    /// Whether anything of the stream is sent.
+    pub fn is_sent(&self, stream: &StreamId) -> bool {
+        self.recorded().any(|(_, published)| published.stream == *stream && !published.muted)
+    }
+
     pub fn set_note(&mut self, sid: &str, note: String) {
         if let Some(published) = self.published.get_mut(sid) {
             published.note = Some(note);

@@ -50,22 +50,28 @@ pub fn move_into(spool_file: &Path, library: &Path, relative: &str) -> io::Resul
     let folder = target.parent().ok_or_else(|| io::Error::other("a library path without folder"))?;
     fs::create_dir_all(folder)?;
     match fs::rename(spool_file, &target) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_across(spool_file, &target)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => {}
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_across(spool_file, &target),
+        moved => moved,
     }
+    .or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound if target.exists() => Ok(()),
+        _ => Err(error),
+    })?;
     File::open(folder)?.sync_all()?;
     File::open(library)?.sync_all()
 }
 
-/// The library is on another file system: the file appears there whole or not at all.
+/// The library is on another file system: the file appears there whole or not at all. Two may be at it at once, for the
+/// file and for the end of its task.
 fn copy_across(from: &Path, to: &Path) -> io::Result<()> {
-    let partial = to.with_extension("partial");
+    let partial = to.with_extension(format!("{:08x}.partial", rand::random::<u32>()));
     fs::copy(from, &partial)?;
     File::open(&partial)?.sync_all()?;
     fs::rename(&partial, to)?;
-    fs::remove_file(from)
+    match fs::remove_file(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn random_part(vid: &Vid) -> &str {

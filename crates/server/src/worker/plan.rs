@@ -37,6 +37,7 @@ pub fn output(request: &StartRecord, encoders: &Encoders) -> OutputPlan {
             audio: MixedAudio { rate, channels, bitrate },
         })),
         None => OutputPlan::Streams {
+            max_silence_ms: i64::from(request.control.max_silence_s) * 1000,
             audio: match request.extension.audio {
                 AudioOutput::Opus => AudioPlan::Opus,
                 AudioOutput::Aac => AudioPlan::Aac { channels, bitrate },

@@ -85,7 +85,12 @@ pub async fn handle(
             tracing::info!(task, source = %file.source, sequence = file.sequence, resumed, "file opened");
             log(task, settle::add_file(inner, TaskRow(task), &file, started_ms).await);
         }
-        Report::FileFinished { task, file } => endings.entry(task).or_default().add(file),
+        Report::FileFinished { task, file } => {
+            if recording.contains(&task) {
+                settle::early(inner, TaskRow(task), file.clone());
+            }
+            endings.entry(task).or_default().add(file);
+        }
         Report::FileFailed { task, file, error } => {
             tracing::error!(task, ?file, error, "a file cannot be completed and stays in the spool");
         }

@@ -62,6 +62,24 @@ pub fn begin(inner: &Arc<Inner>, task: TaskRow, mut ending: Ending) {
     });
 }
 
+/// Moves a complete file of a task that goes on. Should it fail, the end of the task sees to it.
+pub fn early(inner: &Arc<Inner>, task: TaskRow, finished: FinishedFile) {
+    let inner = inner.clone();
+    tokio::spawn(async move {
+        if let Err(error) = try_early(&inner, task, &finished).await {
+            tracing::error!(task = task.0, error = format!("{error:#}"), "a file is not in the library yet");
+        }
+    });
+}
+
+async fn try_early(inner: &Inner, id: TaskRow, finished: &FinishedFile) -> anyhow::Result<()> {
+    let file = add_file(inner, id, &finished.name, finished.started_ms).await?;
+    if file.state != FileState::Finished {
+        complete(inner, &inner.store.task(id).await?, &file, finished).await?;
+    }
+    Ok(())
+}
+
 /// Each step may have been done before.
 pub async fn try_settle(inner: &Arc<Inner>, id: TaskRow, ending: &mut Ending) -> anyhow::Result<()> {
     let (reason, ended_ms) = ending.stopped.get_or_insert_with(|| (UNKNOWN.to_owned(), now_ms())).clone();
