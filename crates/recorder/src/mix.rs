@@ -273,13 +273,14 @@ impl Mix {
 
     /// Applies what changes up to `at`.
     fn apply_changes(&mut self, at: Mono) -> Result<()> {
-        while let Some((_, change)) = self.changes.pop_front_if(|(when, _)| *when <= at) {
+        while let Some((when, change)) = self.changes.pop_front_if(|(when, _)| *when <= at) {
             match change {
                 Change::Members(members) => {
-                    // Of who left, a region may go on showing the last picture; others come back as strangers.
+                    // Of who left, a region may go on showing the last picture; others come back as strangers. Some
+                    // have come already, with pictures of later than this change.
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
                     let custom = matches!(self.stage.plan().arrangement, Arrangement::Custom(_));
-                    self.feeds.retain(|stream, _| custom || stays(stream));
+                    self.feeds.retain(|stream, feed| custom || stays(stream) || feed.forget(when));
                     self.stage.set_members(members);
                 }
                 Change::Layout(plan, images) => {

@@ -76,6 +76,17 @@ impl Feed {
         self.ends_at = None;
     }
 
+    /// Nothing that was captured before `at` is shown any more. Answers whether anything came after it.
+    pub fn forget(&mut self, at: Mono) -> bool {
+        while let Some(old) = self.waiting.pop_front_if(|picture| picture.at < at) {
+            self.bytes -= old.data.len();
+        }
+        (self.shown, self.decoder) = (None, None);
+        (self.live, self.broken) = (false, false);
+        self.ends_at = self.ends_at.filter(|end| *end > at);
+        !self.waiting.is_empty()
+    }
+
     /// Decodes what is due at `at` and makes it what is shown.
     pub fn advance(&mut self, at: Mono) {
         while self.waiting.front().is_some_and(|picture| picture.at <= at) {

@@ -1,47 +1,24 @@
 //! Whole mixes in virtual time: what is in the file, where and when.
 
-use std::sync::Arc;
+mod room;
 
-use bytes::Bytes;
-use codec::video::{Codec, Config, Encoder};
+use codec::video::Rect;
 use codec::{file, opus};
-use media::bitstream::annex_b;
-use media::bitstream::h264::H264Config;
-use media::mp4::{self, Finished, check};
-use media::packet::VideoConfig;
+use media::mp4::Finished;
 use rules::request::FrameFill;
-use rules::select::{Source, StreamKind};
 use rules::time::SECOND_NS;
 
+use self::room::{PACKET_MS, Room, coded, ms, stream};
 use super::*;
-use crate::messages::{MixCodec, MixedAudio, VideoPlan};
-use crate::names;
-use crate::sync::SyncQueue;
-use crate::unit::{Picture, SoundPacket};
+use crate::messages::{MixCodec, VideoPlan};
 
 const FRAME_MS: i64 = 40;
-const PACKET_MS: i64 = 20;
 const SIZE: (u32, u32) = (128, 64);
 const BACKGROUND: u8 = 16;
 
-fn ms(ms: i64) -> Mono {
-    Mono(ms * MILLI_NS)
-}
-
-/// A mix of users whose media arrives as soon as it is captured: grey pictures, each user of their own level.
-struct Room {
-    dir: tempfile::TempDir,
-    clock: Clock,
-    mix: Option<Mix>,
-    events: Vec<MixEvent>,
-    sound: Bytes,
-    job: MixJob,
-}
-
+/// Of grey pictures, each user of their own level.
 impl Room {
-    fn new(codec: MixCodec) -> Room {
-        let dir = tempfile::tempdir().expect("a folder");
-        let clock = Clock::start();
+    fn of_greys(codec: MixCodec) -> Room {
         let layout = Plan {
             width: SIZE.0,
             height: SIZE.1,
@@ -52,113 +29,40 @@ impl Room {
         };
         let video = VideoPlan { codec, encoder: None, fps: 25, bitrate: 500_000, gop_s: 4 };
         let audio = MixedAudio { rate: 48_000, channels: 2, bitrate: 64_000 };
-        let syncs = SyncQueue::start(Duration::from_secs(2)).expect("a thread");
-        let job = MixJob {
-            place: Place { source: Source::Mix, dir: dir.path().to_owned(), syncs },
-            plan: MixPlan { layout, images: BTreeMap::new(), video, audio },
-            audio_only: false,
-            settings: Settings::default(),
-        };
-        let sound = opus::Encoder::new(1, 32_000).and_then(|mut encoder| encoder.encode(&[0.1; 960]));
-        let mix = Some(Mix::new(job.clone(), clock).expect("a mix"));
-        Room { dir, clock, mix, events: Vec::new(), sound: sound.expect("a packet"), job }
-    }
-
-    fn mix(&mut self) -> &mut Mix {
-        self.mix.as_mut().expect("a mix")
-    }
-
-    /// Who is there from `at` (ms) on; of each, whether the camera is on.
-    fn members(&mut self, users: &[(&str, bool)], at: i64) {
-        let members = users.iter().map(|(user, video)| Member { stream: stream(user), video: *video }).collect();
-        self.mix().set_members(members, ms(at));
+        Room::new(MixPlan { layout, images: BTreeMap::new(), video, audio })
     }
 
     /// Media of the users from `from` to `to` (ms), at their grey levels; sound of all, no picture at level 0.
     fn send(&mut self, from: i64, to: i64, users: &[(&str, u8)]) {
-        let pictures: Vec<Bytes> = users.iter().map(|(_, level)| grey(*level)).collect();
+        let grey = |level: u8| coded(SIZE, &[(Rect::sized(SIZE.0, SIZE.1), [level, 128, 128])]);
+        let pictures: Vec<_> = users.iter().map(|(_, level)| grey(*level)).collect();
+        let sound = opus::Encoder::new(1, 32_000).and_then(|mut encoder| encoder.encode(&[0.1; 960]));
+        let sound = sound.expect("a packet");
         for t in (from..to).step_by(PACKET_MS as usize) {
             for ((user, level), data) in users.iter().zip(&pictures) {
-                let (at, arrival, data) = (ms(t), ms(t), data.clone());
                 if *level > 0 && t % FRAME_MS == 0 {
-                    let config = Some(config());
-                    let picture = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: 0 };
-                    self.mix().push(&stream(user), Unit::Picture(picture)).expect("taken");
+                    self.picture(user, ms(t), data, 0);
                 }
-                let data = self.sound.clone();
-                let sound = SoundPacket { at, arrival, data, duration: 960, after_loss: false };
-                self.mix().push(&stream(user), Unit::Sound(sound)).expect("taken");
+                self.sound(user, ms(t), &sound);
             }
             self.run(t);
         }
     }
 
-    /// Time passes up to `to` (ms) without media.
-    fn wait(&mut self, from: i64, to: i64) {
-        (from..to).step_by(PACKET_MS as usize).for_each(|t| self.run(t));
-    }
-
-    fn run(&mut self, now: i64) {
-        self.mix().advance(ms(now - 400), ms(now)).expect("made");
-        let events = self.mix().take_events();
-        self.events.extend(events);
-    }
-
-    /// The recorder ends, and another one goes on.
-    fn restart(&mut self) {
-        self.mix.take().expect("a mix").suspend().expect("written");
-        self.mix = Some(Mix::new(self.job.clone(), self.clock).expect("a mix"));
-    }
-
     /// Ends the recording; gives the finished file, and of each picture when it is shown and the grey levels at the left
     /// and at the right.
-    fn finish(mut self, end: i64) -> (Finished, Vec<(i64, u8, u8)>, Vec<MixEvent>) {
-        let closed = self.mix.take().expect("a mix").close(ms(end)).expect("closed").expect("a file");
-        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
-        let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
-        check(&closed.path).expect("a file without faults");
-        assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
-        let mut pictures = Vec::new();
-        for event in file::Reader::open(&closed.path).expect("a readable file") {
-            match event {
-                file::Event::Picture(picture) => {
-                    let row = picture.view().row(0, 32);
-                    pictures.push((picture.pts.expect("a time") / MILLI_NS, row[16], row[112]));
-                }
-                file::Event::Sound(_) => {}
-                file::Event::Broken(error) => panic!("{error}"),
+    fn finish(self, end: i64) -> (Finished, Vec<(i64, u8, u8)>, Vec<MixEvent>) {
+        let recording = self.close(end);
+        let levels = |event| match event {
+            file::Event::Picture(picture) => {
+                let row = picture.view().row(0, 32);
+                Some((picture.pts.expect("a time") / MILLI_NS, row[16], row[112]))
             }
-        }
-        (finished, pictures, self.events)
+            _ => None,
+        };
+        let pictures = recording.content().filter_map(levels).collect();
+        (recording.finished, pictures, recording.events)
     }
-}
-
-fn stream(user: &str) -> StreamId {
-    StreamId { user: user.into(), kind: StreamKind::Camera }
-}
-
-fn grey(level: u8) -> Bytes {
-    let config = Config::live(Codec::H264, SIZE.0, SIZE.1, 25, 500_000, 1);
-    let mut canvas = codec::video::Canvas::new(SIZE.0, SIZE.1).expect("a canvas");
-    canvas.fill(codec::video::Rect::sized(SIZE.0, SIZE.1), [level, 128, 128]);
-    let packets = Encoder::new(&config).and_then(|mut encoder| encoder.encode_canvas(&mut canvas, 0, true));
-    annex_b::to_lengths(&packets.expect("encoded")[0].data).into()
-}
-
-fn config() -> Arc<VideoConfig> {
-    Arc::new(VideoConfig::H264(H264Config {
-        sps: Vec::new(),
-        pps: Vec::new(),
-        width: SIZE.0,
-        height: SIZE.1,
-        profile: 66,
-        compatibility: 0,
-        level: 10,
-        chroma_format: 1,
-        bit_depth_luma: 8,
-        bit_depth_chroma: 8,
-        reorder_frames: Some(0),
-    }))
 }
 
 /// The levels shown at `at` (ms).
@@ -179,7 +83,7 @@ fn milliseconds(finished: &Finished) -> Vec<i64> {
 #[test]
 fn users_come_and_go_at_a_constant_rate() {
     for codec in [MixCodec::H264, MixCodec::H265] {
-        let mut room = Room::new(codec);
+        let mut room = Room::of_greys(codec);
         room.members(&[("a", true)], 0);
         room.send(0, 1_000, &[("a", 100)]);
         room.members(&[("a", true), ("b", true)], 1_000);
@@ -201,7 +105,7 @@ fn users_come_and_go_at_a_constant_rate() {
 
 #[test]
 fn a_camera_that_is_off_leaves_the_background_and_its_sound_goes_on() {
-    let mut room = Room::new(MixCodec::H264);
+    let mut room = Room::of_greys(MixCodec::H264);
     room.members(&[("a", true), ("b", true)], 0);
     room.send(0, 2_000, &[("a", 100), ("b", 200)]);
     room.members(&[("a", true), ("b", false)], 2_000);
@@ -221,7 +125,7 @@ fn a_camera_that_is_off_leaves_the_background_and_its_sound_goes_on() {
 
 #[test]
 fn while_nobody_is_there_the_background_stands_still() {
-    let mut room = Room::new(MixCodec::H264);
+    let mut room = Room::of_greys(MixCodec::H264);
     room.members(&[("a", true)], 0);
     room.send(0, 2_000, &[("a", 100)]);
     room.members(&[], 2_000);
@@ -238,8 +142,23 @@ fn while_nobody_is_there_the_background_stands_still() {
 }
 
 #[test]
+fn who_comes_soon_after_another_left_is_shown_at_once() {
+    let mut room = Room::of_greys(MixCodec::H264);
+    room.members(&[("a", true), ("b", true)], 0);
+    room.send(0, 1_000, &[("a", 100), ("b", 200)]);
+    // The mix has not got to this yet when the first pictures of the next one come.
+    room.members(&[("a", true)], 1_000);
+    room.send(1_000, 1_200, &[("a", 100)]);
+    room.members(&[("a", true), ("c", true)], 1_200);
+    room.send(1_200, 2_000, &[("a", 100), ("c", 150)]);
+    let (_, pictures, _) = room.finish(2_000);
+    assert_shown(&pictures, 1_160, 100, 100);
+    assert_shown(&pictures, 1_200, 100, 150);
+}
+
+#[test]
 fn another_recorder_goes_on_in_the_file() {
-    let mut room = Room::new(MixCodec::H264);
+    let mut room = Room::of_greys(MixCodec::H264);
     room.members(&[("a", true)], 0);
     room.send(0, 3_000, &[("a", 100)]);
     room.restart();
@@ -254,7 +173,7 @@ fn another_recorder_goes_on_in_the_file() {
 
 #[test]
 fn a_mix_that_falls_behind_makes_fewer_frames_and_keeps_its_times() {
-    let mut room = Room::new(MixCodec::H264);
+    let mut room = Room::of_greys(MixCodec::H264);
     room.members(&[("a", true)], 0);
     room.send(0, 2_000, &[("a", 100)]);
     room.mix().observe(SECOND_NS, ms(2_000));
