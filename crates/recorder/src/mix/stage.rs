@@ -224,12 +224,33 @@ impl Tile {
         background: [u8; 3],
         canvas: &mut Canvas,
     ) -> Result<()> {
-        let look = (self.alpha(), self.cell.corner_radius);
-        let (crop, fit, rect) = (&self.cell.crop, self.cell.fit, self.rect);
-        // A box that is not filled shows the background's colour around the picture.
-        if fit == Fit::Contain && look == (255, 0) && *content != Content::Nothing {
-            canvas.fill(rect, background);
+        let (rect, look) = (self.rect, (self.alpha(), self.cell.corner_radius));
+        if self.cell.fit != Fit::Contain || *content == Content::Nothing {
+            return self.draw_content(content, feed, images, rect, look, canvas);
         }
+        // A box that is not filled shows the background's colour around the picture.
+        if look == (255, 0) {
+            canvas.fill(rect, background);
+            return self.draw_content(content, feed, images, rect, look, canvas);
+        }
+        // Both together are translucent, and it is the box that has round corners.
+        let whole = Rect::sized(rect.width, rect.height);
+        let mut filled = Canvas::new(rect.width, rect.height)?;
+        filled.fill(whole, background);
+        self.draw_content(content, feed, images, whole, (255, 0), &mut filled)?;
+        draw(canvas, &mut self.scaler, &filled.view(), &Crop::WHOLE, Fit::Stretch, rect, look, None)
+    }
+
+    fn draw_content(
+        &mut self,
+        content: &Content,
+        feed: Option<&Feed>,
+        images: &BTreeMap<String, Picture>,
+        rect: Rect,
+        look: (u8, u32),
+        canvas: &mut Canvas,
+    ) -> Result<()> {
+        let (crop, fit) = (&self.cell.crop, self.cell.fit);
         match content {
             Content::Nothing => Ok(()),
             Content::Black => {
