@@ -6,6 +6,8 @@
 //! nothing is made: the last picture, which is the background, stands still, and the sound is a hole that becomes silence.
 
 pub mod feed;
+#[cfg(test)]
+mod golden;
 mod output;
 mod pace;
 mod recording;

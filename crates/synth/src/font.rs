@@ -2,7 +2,7 @@
 
 /// Dots of a character: five columns from the left, bit 0 on top. Letters come in upper case; what is not drawn here is
 /// a blank.
-pub(crate) fn columns(character: char) -> [u8; 5] {
+pub fn columns(character: char) -> [u8; 5] {
     const DIGITS: [[u8; 5]; 10] = [
         [0x3e, 0x51, 0x49, 0x45, 0x3e],
         [0x00, 0x42, 0x7f, 0x40, 0x00],

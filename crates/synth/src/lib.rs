@@ -7,7 +7,7 @@
 pub mod clip;
 pub mod code;
 pub mod draw;
-mod font;
+pub mod font;
 pub mod probe;
 pub mod schedule;
 pub mod sound;

@@ -54,6 +54,12 @@ pub struct Counts {
 }
 
 impl Feed {
+    /// A feed that shows a picture which was not sent.
+    #[cfg(test)]
+    pub fn showing(picture: video::Picture, rotation: u16, serial: u64, live: bool) -> Feed {
+        Feed { shown: Some(Shown { picture, rotation, serial }), live, ..Feed::default() }
+    }
+
     /// Takes a picture.
     pub fn push(&mut self, picture: Picture) {
         if self.waiting.len() >= MAX_WAITING || self.bytes >= MAX_BYTES {
