@@ -108,6 +108,6 @@ mod late_tests;
 #[cfg(test)]
 mod long_test;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 #[cfg(test)]
 mod tests;

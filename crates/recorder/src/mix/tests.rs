@@ -1,6 +1,8 @@
 //! Whole mixes in virtual time: what is in the file, where and when.
 
+mod hour;
 mod room;
+mod walk;
 
 use codec::video::Rect;
 use codec::{file, opus};
