@@ -12,7 +12,7 @@ use rules::time::SECOND_NS;
 
 use self::room::{PACKET_MS, Room, coded, ms, stream};
 use super::*;
-use crate::messages::{MixCodec, VideoPlan};
+use crate::messages::{MixCodec, MixedAudio, VideoPlan};
 
 const FRAME_MS: i64 = 40;
 const SIZE: (u32, u32) = (128, 64);

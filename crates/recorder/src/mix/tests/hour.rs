@@ -4,6 +4,8 @@ use bytes::Bytes;
 use codec::{file, opus};
 use rules::request::FrameFill;
 
+use rules::time::SECOND_NS;
+
 use super::room::{Room, coded};
 use crate::messages::{MixCodec, MixPlan, MixedAudio, VideoPlan};
 use crate::mix::sound::testing::amplitude;
