@@ -150,6 +150,11 @@ impl PictureLane {
         packets.iter().try_for_each(|packet| self.write(packet, output))
     }
 
+    #[cfg(test)]
+    pub fn break_encoder(&mut self) {
+        self.encoder = None;
+    }
+
     fn encode(&mut self, canvas: &mut Canvas, key: bool) -> Result<Vec<Packet>> {
         let encoder = self.encoder.as_mut().ok_or(Error::Internal("a picture after the end of its lane"))?;
         Ok(encoder.encode_canvas(canvas, self.next, key)?)

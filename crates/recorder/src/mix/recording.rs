@@ -155,6 +155,14 @@ impl Recording {
         (job.place.file(self.output.file.sequence), self.output.since_start(at))
     }
 
+    /// The encoder of the pictures fails from now on, as hardware may.
+    #[cfg(test)]
+    pub fn break_encoder(&mut self) {
+        if let Some(picture) = &mut self.picture {
+            picture.break_encoder();
+        }
+    }
+
     fn end_sound(&mut self) -> Result<()> {
         let Some(sound) = self.sound.take() else { return Ok(()) };
         self.events.extend(sound.losses().map(MixEvent::Note));

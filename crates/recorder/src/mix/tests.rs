@@ -21,6 +21,11 @@ const BACKGROUND: u8 = 16;
 /// Of grey pictures, each user of their own level.
 impl Room {
     fn of_greys(codec: MixCodec) -> Room {
+        Room::encoded_by(None, codec)
+    }
+
+    /// With FFmpeg's encoder of this name.
+    fn encoded_by(encoder: Option<&str>, codec: MixCodec) -> Room {
         let layout = Plan {
             width: SIZE.0,
             height: SIZE.1,
@@ -29,7 +34,8 @@ impl Room {
             frame_fill: FrameFill::LastFrame,
             arrangement: Arrangement::Adaptive,
         };
-        let video = VideoPlan { codec, encoder: None, fps: 25, bitrate: 500_000, gop_s: 4 };
+        let encoder = encoder.map(str::to_owned);
+        let video = VideoPlan { codec, encoder, fps: 25, bitrate: 500_000, gop_s: 4 };
         let audio = MixedAudio { rate: 48_000, channels: 2, bitrate: 64_000 };
         Room::new(MixPlan { layout, images: BTreeMap::new(), video, audio })
     }
@@ -186,4 +192,27 @@ fn a_mix_that_falls_behind_makes_fewer_frames_and_keeps_its_times() {
     assert!(late.windows(2).all(|pair| pair[1] - pair[0] == 80), "{late:?}");
     assert_shown(&pictures, 2_100, 200, 200);
     assert!(events.iter().any(|event| matches!(event, MixEvent::Note(text) if text.contains("12.5 frames/s"))));
+}
+
+#[test]
+fn an_encoder_that_cannot_be_opened_or_breaks_is_replaced_in_the_same_file() {
+    // No machine that runs tests has the first; the second stands for hardware that works, for a while.
+    for (encoder, breaks) in [("h264_nvenc", false), ("libx264", true)] {
+        let mut room = Room::encoded_by(Some(encoder), MixCodec::H264);
+        room.members(&[("a", true)], 0);
+        room.send(0, 2_000, &[("a", 100)]);
+        if breaks {
+            let State::Open(recording) = &mut room.mix().state else { panic!("nothing is recorded") };
+            recording.break_encoder();
+        }
+        room.send(2_000, 4_000, &[("a", 200)]);
+        let (finished, pictures, events) = room.finish(4_000);
+        assert!(milliseconds(&finished).iter().all(|length| (length - 4_000).abs() <= 22), "{finished:?}");
+        let times: Vec<i64> = pictures.iter().map(|(ms, ..)| *ms).collect();
+        assert_eq!(times, (0..100).map(|k| k * 40).collect::<Vec<_>>(), "{encoder}");
+        assert_shown(&pictures, 1_900, 100, 100);
+        assert_shown(&pictures, 2_100, 200, 200);
+        let fallen = |event: &&MixEvent| matches!(event, MixEvent::Note(text) if text.contains("by the processor"));
+        assert_eq!(events.iter().filter(fallen).count(), 1, "{encoder}: {events:?}");
+    }
 }
