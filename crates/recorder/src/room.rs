@@ -308,6 +308,7 @@ fn nobody() -> Participant {
         identity: String::new(),
         name: String::new(),
         attributes: BTreeMap::new(),
+        joined_ms: 0,
         tracks: Vec::new(),
     }
 }

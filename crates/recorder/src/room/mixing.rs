@@ -65,11 +65,10 @@ impl Mixing {
     pub fn update(&mut self, tracks: &Tracks, now: Mono) {
         let mut members = self.members.clone();
         members.retain(|member| self.select.wants(&member.stream, 0) && tracks.has(&member.stream));
-        for (_, published) in tracks.recorded() {
-            let stream = &published.stream;
-            let known = members.iter().any(|member| member.stream == *stream);
-            if !known && self.select.wants(stream, members.len()) {
-                members.push(Member { stream: stream.clone(), video: false });
+        for stream in tracks.streams() {
+            let known = members.iter().any(|member| member.stream == stream);
+            if !known && self.select.wants(&stream, members.len()) {
+                members.push(Member { stream, video: false });
             }
         }
         for member in &mut members {

@@ -1,7 +1,7 @@
 //! The tracks of the room's users, and which of them are recorded: of each stream one picture and one sound, for two
 //! encoders' pictures cannot share a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rtc::client::{Participant, Track, TrackKind, TrackSource};
@@ -14,6 +14,8 @@ use crate::names;
 pub(super) struct Published {
     pub stream: StreamId,
     pub kind: TrackKind,
+    /// When its user joined, Unix milliseconds.
+    pub joined_ms: i64,
     pub muted: bool,
     /// Why it is not recorded.
     pub fault: Option<String>,
@@ -62,18 +64,20 @@ impl Tracks {
         let mut tracks: Vec<&Track> = participant.tracks.iter().collect();
         tracks.sort_by_key(|track| (self.recorded_track(&track.sid).is_none(), track.source == TrackSource::Unknown));
         for track in tracks {
-            changed.extend(self.update_track(user, track));
+            changed.extend(self.update_track(participant, track));
         }
         Changes { gone, changed }
     }
 
-    fn update_track(&mut self, user: &str, track: &Track) -> Option<Published> {
+    fn update_track(&mut self, participant: &Participant, track: &Track) -> Option<Published> {
+        let (user, joined_ms) = (participant.identity.as_str(), participant.joined_ms);
         let kind = match track.source {
             TrackSource::ScreenShare | TrackSource::ScreenShareAudio => StreamKind::Screen,
             _ => StreamKind::Camera,
         };
         let stream = StreamId { user: user.to_owned(), kind };
-        let mut published = Published { stream, kind: track.kind, muted: track.muted, fault: None, note: None };
+        let mut published =
+            Published { stream, kind: track.kind, joined_ms, muted: track.muted, fault: None, note: None };
         let sid: Arc<str> = track.sid.as_str().into();
         published.note = self.published.get(&sid).and_then(|before| before.note.clone());
         published.fault = if track.encrypted {
@@ -106,6 +110,12 @@ impl Tracks {
         self.published.values()
     }
 
+    /// The streams that have any track that is recorded, in the order in which their users joined.
+    pub fn streams(&self) -> Vec<StreamId> {
+        let joined: BTreeSet<_> = self.recorded().map(|(_, p)| (p.joined_ms, p.stream.clone())).collect();
+        joined.into_iter().map(|(_, stream)| stream).collect()
+    }
+
     /// Whether the stream has any track that is recorded.
     pub fn has(&self, stream: &StreamId) -> bool {
         self.recorded().any(|(_, published)| published.stream == *stream)
@@ -130,8 +140,12 @@ mod tests {
     use super::*;
 
     fn user(tracks: Vec<Track>) -> Participant {
-        let (sid, identity) = ("PA_u".into(), "u".into());
-        Participant { sid, identity, name: String::new(), attributes: BTreeMap::new(), tracks }
+        stay("u", 0, tracks)
+    }
+
+    fn stay(identity: &str, joined_ms: i64, tracks: Vec<Track>) -> Participant {
+        let (sid, identity) = (format!("PA_{identity}"), identity.into());
+        Participant { sid, identity, name: String::new(), attributes: BTreeMap::new(), joined_ms, tracks }
     }
 
     fn track(sid: &str, kind: TrackKind, source: TrackSource) -> Track {
@@ -170,6 +184,19 @@ mod tests {
         assert_eq!(changes.gone, ["TR_b".into()]);
         assert_eq!(recorded(&tracks), ["TR_0", "TR_c", "TR_d"]);
         assert!(changes.changed.iter().any(|published| published.fault.is_none()), "the next one takes its place");
+    }
+
+    #[test]
+    fn streams_are_told_in_the_order_of_joining() {
+        let mut tracks = Tracks::default();
+        let camera = |sid| track(sid, TrackKind::Video, TrackSource::Camera);
+        let screen = track("TR_a", TrackKind::Video, TrackSource::ScreenShare);
+        let sound = track("TR_d", TrackKind::Audio, TrackSource::Microphone);
+        tracks.update(&stay("late", 2_000, vec![camera("TR_b")]));
+        tracks.update(&stay("early", 1_000, vec![screen, camera("TR_c"), sound]));
+        let streams = tracks.streams();
+        let told: Vec<_> = streams.iter().map(|stream| (stream.user.as_str(), stream.kind)).collect();
+        assert_eq!(told, [("early", StreamKind::Camera), ("early", StreamKind::Screen), ("late", StreamKind::Camera)]);
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub struct Participant {
     pub identity: String,
     pub name: String,
     pub attributes: BTreeMap<String, String>,
+    /// When this stay began, by the server's clock, Unix milliseconds.
+    pub joined_ms: i64,
     pub tracks: Vec<Track>,
 }
 
@@ -178,6 +180,7 @@ pub struct ClientStats {
 impl From<proto::ParticipantInfo> for Participant {
     fn from(info: proto::ParticipantInfo) -> Participant {
         Participant {
+            joined_ms: joined_ms(&info),
             tracks: info.tracks.into_iter().filter_map(track).collect(),
             sid: info.sid,
             identity: info.identity,
@@ -185,6 +188,11 @@ impl From<proto::ParticipantInfo> for Participant {
             attributes: info.attributes,
         }
     }
+}
+
+/// When the participant joined, Unix milliseconds. Older servers say it in whole seconds.
+pub(super) fn joined_ms(info: &proto::ParticipantInfo) -> i64 {
+    if info.joined_at_ms != 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) }
 }
 
 /// `None` for data tracks and kinds unknown.

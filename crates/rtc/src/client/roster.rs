@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::event::joined_ms;
 use super::{Participant, RoomEvent, Track};
 use crate::proto::{ParticipantInfo, ParticipantState};
 
@@ -14,9 +15,10 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// A new stay begins: who is not in it any more has left, and everybody else is told again.
-    pub(super) fn replace(&mut self, own_sid: String, others: Vec<ParticipantInfo>, out: &mut Vec<RoomEvent>) {
+    /// A new stay begins: who is not in it any more has left, and everybody else is told again, in the order of joining.
+    pub(super) fn replace(&mut self, own_sid: String, mut others: Vec<ParticipantInfo>, out: &mut Vec<RoomEvent>) {
         self.own_sid = own_sid;
+        others.sort_by_key(joined_ms);
         let former = std::mem::take(&mut self.present);
         self.update(others, out);
         let left = former.into_keys().filter(|identity| !self.present.contains_key(identity));
@@ -114,5 +116,14 @@ mod tests {
         let mut out = Vec::new();
         roster.replace("PA_me".into(), vec![info("a", "PA_1", 1), info("me", "PA_me", 1)], &mut out);
         assert_eq!(out.iter().map(brief).collect::<Vec<_>>(), ["a PA_1 version 1", "b left"]);
+    }
+
+    #[test]
+    fn who_is_there_already_is_told_in_the_order_of_joining() {
+        let joined = |identity: &str, joined_at_ms| ParticipantInfo { joined_at_ms, ..info(identity, identity, 1) };
+        let by_seconds = ParticipantInfo { joined_at: 2, ..info("c", "c", 1) };
+        let mut out = Vec::new();
+        Roster::default().replace("me".into(), vec![joined("a", 3_000), joined("b", 1_500), by_seconds], &mut out);
+        assert_eq!(out.iter().map(brief).collect::<Vec<_>>(), ["b b version 1", "c c version 1", "a a version 1"]);
     }
 }
