@@ -6,7 +6,7 @@ use super::{Canvas, Codec, I420};
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{codec, encoder, frame, picture};
+use ffmpeg_next::{codec, color, encoder, frame, picture};
 
 /// One encoded picture. H.264 and H.265 are Annex B with the parameter sets in every key frame; AV1 is a temporal unit
 /// that begins with its temporal delimiter.
@@ -56,6 +56,9 @@ impl Encoder {
         opening.set_bit_rate(config.bitrate as usize);
         opening.set_max_bit_rate(config.bitrate as usize);
         opening.set_max_b_frames(config.b_frames as usize);
+        if matches!(config.codec, super::Codec::H264 | super::Codec::H265) {
+            say_colours(&mut opening);
+        }
         let buffer = u64::from(config.bitrate) * u64::from(config.buffer_ms) / 1000;
         // SAFETY: writes plain fields of an owned context that is not open yet.
         unsafe {
@@ -118,6 +121,15 @@ impl Encoder {
         }
         Ok(out)
     }
+}
+
+/// Has the stream say what its colours are: those of calls, and of [`super::rgb_to_yuv`]. Players take pictures that do not
+/// say it for BT.709 when they are large. VP8 is BT.601 by definition.
+fn say_colours(opening: &mut encoder::video::Video) {
+    opening.set_color_range(color::Range::MPEG);
+    opening.set_colorspace(color::Space::SMPTE170M);
+    opening.set_color_primaries(color::Primaries::SMPTE170M);
+    opening.set_color_transfer_characteristic(color::TransferCharacteristic::SMPTE170M);
 }
 
 fn send(encoder: &mut encoder::Video, frame: &mut frame::Video, pts: i64, key: bool) -> Result<()> {
