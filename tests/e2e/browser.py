@@ -20,8 +20,8 @@ from process import DEADLINE_S, Process
 HERE = Path(__file__).resolve().parent
 SDK = HERE / "node_modules/livekit-client/dist/livekit-client.umd.js"
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-  --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --use-fake-ui-for-media-stream
-  --use-fake-device-for-media-stream --allow-loopback-in-peer-connection --disable-dev-shm-usage
+  --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --auto-accept-this-tab-capture
+  --allow-loopback-in-peer-connection --disable-dev-shm-usage
   --disable-background-timer-throttling --disable-renderer-backgrounding --window-size=1400,900""".split()
 TYPES = {".html": "text/html", ".js": "text/javascript", ".mp4": "video/mp4"}
 # A page that waits for a command asks again after this long, so that a closed page leaves no thread behind.

@@ -57,6 +57,9 @@ class SdkPublisher:
     def mute(self, source, muted):
         self._command("mute", source, muted)
 
+    def resize(self, source, width, height):
+        self._command("resize", source, width, height)
+
     def unpublish(self, source):
         self._command("unpublish", source)
 

@@ -1,7 +1,7 @@
 """A participant with the stock Python SDK, as a program of its own: its native library ends a process that it dislikes.
 
 Commands on standard input, one JSON list each: `["publish", "camera", {...}]`, `["mute", "camera", true]`,
-`["unpublish", "camera"]`, `["leave"]`. Each is answered with a line of JSON.
+`["resize", "camera", 640, 360]`, `["unpublish", "camera"]`, `["leave"]`. Each is answered with a line of JSON.
 """
 
 import argparse
@@ -24,11 +24,12 @@ PACKET = 480  # what an unbuffered source of the SDK takes: 10 ms
 
 class Publisher:
     def __init__(self, user):
-        self.room, self.user, self.published, self.pumps = rtc.Room(), user, {}, {}
+        self.room, self.user = rtc.Room(), user
+        self.published, self.pumps, self.painters = {}, {}, {}
 
     async def publish(self, source, options):
         if source in ("camera", "screen_share"):
-            track, pump = self._video(**options)
+            track, pump = self._video(source, **options)
             wanted = rtc.TrackPublishOptions(
                 source=SOURCES[source],
                 video_codec=rtc.VideoCodec.Value(options.get("codec", "h264").upper()),
@@ -42,16 +43,18 @@ class Publisher:
         self.published[source] = await self.room.local_participant.publish_track(track, wanted)
         return self.published[source].sid
 
-    def _video(self, width=640, height=360, fps=30, **_):
-        source = rtc.VideoSource(width, height)
-        painter = marks.Painter(width, height, self.user, fps)
+    def _video(self, source, width=640, height=360, fps=30, **_):
+        video = rtc.VideoSource(width, height)
+        self.painters[source] = marks.Painter(width, height, self.user, fps)
 
         async def pump():
             async for frame in ticks(fps):
-                picture = rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, painter.draw(frame))
-                source.capture_frame(picture, timestamp_us=frame * 1_000_000 // fps)
+                painter = self.painters[source]
+                data = painter.draw(frame)
+                picture = rtc.VideoFrame(painter.width, painter.height, rtc.VideoBufferType.I420, data)
+                video.capture_frame(picture, timestamp_us=frame * 1_000_000 // fps)
 
-        return rtc.LocalVideoTrack.create_video_track("picture", source), pump()
+        return rtc.LocalVideoTrack.create_video_track("picture", video), pump()
 
     def _audio(self):
         source = rtc.AudioSource(marks.RATE, 1, queue_size_ms=0)
@@ -66,6 +69,9 @@ class Publisher:
     async def mute(self, source, muted):
         track = self.published[source].track
         (track.mute if muted else track.unmute)()
+
+    async def resize(self, source, width, height):
+        self.painters[source] = marks.Painter(width, height, self.user, self.painters[source].fps)
 
     async def unpublish(self, source):
         self.pumps.pop(source).cancel()

@@ -5,7 +5,8 @@ from threading import Event
 
 import openapi
 import players
-from probe import assert_on_the_wall_clock, frame_ms, probe
+from mixed import assert_region, assert_to_the_end, assert_together, beeps, look, only_file
+from probe import assert_on_the_wall_clock, frame_ms
 from process import eventually
 from publishers import Synthetic
 
@@ -13,29 +14,8 @@ TASK = "mix"
 SIZE = {"width": 640, "height": 360, "fps": 25}
 CANVAS = {"RecordMode": 0, "Encode": {"VideoWidth": 1280, "VideoHeight": 720, "VideoFps": 25}}
 GRID = [(0, 0), (640, 0), (0, 360), (640, 360)]
-# Each user's pictures come at their own moments: one may be shown twice and the next not at all.
-UNEVEN = 0.02
 # From a kill of the recorder until its successor records: restart, join, key frames.
 BACK_MS = 3000
-
-
-def only_file(server, task):
-    (file,) = task["RecordFileList"]
-    return server.place(file)
-
-
-def look(path, x, y, width=640, height=360, *options):
-    return probe(path, "--region", x, y, width, height, *options)
-
-
-def assert_region(report, file):
-    """All of the user's pictures are there in order, and flashes are at whole seconds and at their beeps."""
-    video = report["video"]
-    flaws = {name: video[name] for name in ("out_of_order", "unreadable", "damaged")}
-    assert not any(flaws.values()), f"{report['file']}: {flaws}"
-    assert video["missing"] <= UNEVEN * video["readable"], video["missing_at"]
-    # Within a frame of the output.
-    assert_on_the_wall_clock(report, file, frame_ms(report) + 10)
 
 
 def test_four_users_in_one_picture(server, player, tmp_path):
@@ -56,15 +36,11 @@ def test_four_users_in_one_picture(server, player, tmp_path):
     assert len({report["video"]["user"] for report in reports}) == 4, "each user in a place of their own"
     for report in reports:
         assert_region(report, file)
-        assert report["video"]["end_ms"] > file["Duration"] - 3 * frame_ms(report)
-    # The same second flashes everywhere at once.
-    shown = [{round(ms / 1000): ms for ms in report["video"]["flashes_ms"]} for report in reports]
-    for second in set.intersection(*map(set, shown)):
-        at = [flashes[second] for flashes in shown]
-        assert max(at) - min(at) <= 41, (second, at)
+        assert_to_the_end(report, file)
+    assert_together(reports)
     # Their tones sound at the same moments.
-    beeps = [probe(path, "--tone", tone)["audio"]["beeps"] for tone in (600, 700, 800, 900)]
-    assert all(len(heard) >= 7 for heard in beeps), [len(heard) for heard in beeps]
+    heard = [len(beeps(path, tone)) for tone in (600, 700, 800, 900)]
+    assert min(heard) >= 7, heard
     players.ffmpeg(path, file["Duration"] / 1000)
     players.gstreamer(path, file["Duration"] / 1000)
     players.chromium(player, path, file["Duration"] / 1000)
@@ -103,7 +79,7 @@ def test_a_layout_is_changed_while_recording(server, tmp_path):
         server.api.wait_status("changed", "other", openapi.ENDED)
     path, file = only_file(server, task)
     assert sorted(stream["UserId"] for stream in file["StreamList"]) == ["alice", "bob"]
-    pictures = look(path, 0, 0, 640, 360, "--list")["video"]["list"]
+    pictures = look(path, 0, 0)["video"]["list"]
     users = [picture["user"] for picture in pictures if picture.get("user") is not None]
     first, last = users[0], users[-1]
     assert first != last and set(users) == {first, last}
@@ -127,7 +103,7 @@ def test_a_killed_mix_goes_on_in_its_file(server, tmp_path):
         server.api.stop("killed-mix", TASK)
         task = server.api.wait_status("killed-mix", TASK, openapi.ENDED)
     path, file = only_file(server, task)
-    report = look(path, 0, 0, 640, 360, "--list")
+    report = look(path, 0, 0)
     numbers = [picture for picture in report["video"]["list"] if picture.get("number") is not None]
     changes = [b["ms"] for a, b in zip(numbers, numbers[1:]) if a["number"] != b["number"]]
     still = max(zip(changes, changes[1:]), key=lambda pair: pair[1] - pair[0])

@@ -11,10 +11,10 @@ commands.join = async (url, token, options) => {
 };
 
 // Publishes "camera", "screen_share", "microphone" or "screen_share_audio". Video: width, height, fps, codec,
-// simulcast, bitrate.
+// simulcast, bitrate, and whether it is this tab that is shown.
 commands.publish = async (source, options = {}) => {
   const sound = source === "microphone" || source === "screen_share_audio";
-  const { track, stop } = sound ? await beeper(options) : painter(options);
+  const { track, stop } = sound ? await beeper(options) : await (options.tab ? tab(options) : painter(options));
   stops[source] = stop;
   publications[source] = await room.localParticipant.publishTrack(track, {
     source,
@@ -69,7 +69,18 @@ function painter({ width, height, fps, user = 0 }) {
   paint();
   const timer = setInterval(paint, 4);
   const track = canvas.captureStream(fps).getVideoTracks()[0];
-  return { track, stop: () => (clearInterval(timer), track.stop()) };
+  return { track, canvas, stop: () => (clearInterval(timer), track.stop()) };
+}
+
+// This tab, as a person shares it: all of it shows what `painter` paints.
+async function tab({ width, height, fps, user }) {
+  const { canvas, stop } = painter({ width: innerWidth, height: innerHeight, fps, user });
+  document.body.replaceChildren(canvas);
+  canvas.style = "position: fixed; inset: 0";
+  const video = { width: { max: width }, height: { max: height }, frameRate: fps };
+  const stream = await navigator.mediaDevices.getDisplayMedia({ video, preferCurrentTab: true });
+  const track = stream.getVideoTracks()[0];
+  return { track, stop: () => (stop(), track.stop()) };
 }
 
 // Beeps on the same clock as the flashes of `painter`.
