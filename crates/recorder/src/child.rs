@@ -79,7 +79,9 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
             subscriber.want(room.wanted());
         }
         let open = handle_commands(commands, &mut room, &clock);
-        room.handle_time(clock.now());
+        // The time before the sockets were read: a busy machine may have held the thread up since then, and what came
+        // meanwhile would be missing from what is made up to the present.
+        room.handle_time(clock.mono(now));
         if let Some(wanted) = room.take_wanted() {
             subscriber.want(wanted);
         }
