@@ -9,6 +9,8 @@ from probe import SYNC_MS, assert_on_the_wall_clock, frame_ms, probe
 UNEVEN = 0.02
 # The level of a beep is about 0.25, less where the limiter has to work; of the tone between beeps 0.02.
 FAINT = 0.06
+# Sound that a busy machine hands over after its time is played late, at most by this, and catches up by and by.
+LATE_SOUND_MS = 300
 # Before its end a file shows the last picture for so long at most: a few frames, and what sound came late.
 END_MS = 500
 # Colours that went through two codecs are near to what was painted.
@@ -100,11 +102,11 @@ def beeps(path, tone_hz):
 
 
 def assert_beeps(path, file, tone_hz, count):
-    """The tone beeps at whole seconds of the wall clock, at least so many times."""
-    heard = beeps(path, tone_hz)
-    assert len(heard) >= count, (tone_hz, heard)
-    offs = [off_the_second(file, beep) for beep in heard]
-    assert all(abs(off) <= SYNC_MS for off in offs), (tone_hz, offs)
+    """The tone beeps at least so many times, at whole seconds of the wall clock, but for what came late."""
+    offs = [off_the_second(file, beep) for beep in beeps(path, tone_hz)]
+    assert len(offs) >= count, (tone_hz, offs)
+    assert all(-SYNC_MS <= off <= LATE_SOUND_MS for off in offs), (tone_hz, offs)
+    assert sum(off <= SYNC_MS for off in offs) >= count / 2, (tone_hz, offs)
 
 
 def colour(path, seconds, x, y, size=8):

@@ -16,6 +16,8 @@ CANVAS = {"RecordMode": 0, "Encode": {"VideoWidth": 1280, "VideoHeight": 720, "V
 GRID = [(0, 0), (640, 0), (0, 360), (640, 360)]
 # From a kill of the recorder until its successor records: restart, join, key frames.
 BACK_MS = 3000
+# A busy recorder hears of the stop so much later, and plays what sound came late.
+LATE_MS = 500
 
 
 def test_four_users_in_one_picture(server, player, tmp_path):
@@ -31,7 +33,7 @@ def test_four_users_in_one_picture(server, player, tmp_path):
     assert sorted(stream["UserId"] for stream in file["StreamList"]) == users
     assert (file["VideoCodec"], file["AudioCodec"]) == ("h264", "aac")
     assert (file["VideoWidth"], file["VideoHeight"]) == (1280, 720)
-    assert abs(file["StartTime"] + file["Duration"] - stopped * 1000) < 100
+    assert -50 < file["StartTime"] + file["Duration"] - stopped * 1000 < LATE_MS
     reports = [look(path, *corner) for corner in GRID]
     assert len({report["video"]["user"] for report in reports}) == 4, "each user in a place of their own"
     for report in reports:

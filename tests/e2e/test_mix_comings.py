@@ -26,6 +26,8 @@ BAD = {"loss": 0.05, "jitter_ms": 60}
 PHASE_S = 3.0
 # Signalling, the last pictures on their way, the first key frame of a return.
 EDGE_MS = 1500
+# A frame shows what is captured up to half a frame later.
+FRAME_MS = 40
 # Windows of five and of four users.
 FIVE = [(0, 0, 214, 120), (214, 0, 212, 120), (426, 0, 214, 120), (0, 120, 214, 120), (214, 120, 212, 120)]
 FOUR = [(0, 0, 320, 180), (320, 0, 320, 180), (0, 180, 320, 180), (320, 180, 320, 180)]
@@ -90,9 +92,9 @@ class Show:
         self.moments[phase] = begin, time.time() * 1000
 
     def within(self, phase, ms):
-        """Whether a time of the file is in a phase, and not at its beginning, when users are still on their way."""
+        """Whether a frame is of a phase, and not of its beginning, when users are still on their way."""
         begin, end = (moment - self.file["StartTime"] for moment in self.moments[phase])
-        return begin + EDGE_MS < ms < end
+        return begin + EDGE_MS < ms < end - FRAME_MS
 
     def pictures(self, window, phase):
         """What was to be seen there."""
