@@ -22,14 +22,14 @@ def only_file(server, task):
     return server.place(file)
 
 
-def look(path, x, y, width=640, height=360):
+def look(path, x, y, width=640, height=360, *options):
     """The report on a region, with a list of what each frame shows there."""
-    return probe(path, "--list", "--region", x, y, width, height)
+    return probe(path, "--list", "--region", x, y, width, height, *options)
 
 
-def look_everywhere(path, regions):
+def look_everywhere(path, regions, *options):
     """A report on each region."""
-    return two_at_a_time(lambda region: look(path, *region), regions)
+    return two_at_a_time(lambda region: look(path, *region, *options), regions)
 
 
 def two_at_a_time(function, items):
