@@ -12,9 +12,27 @@ pub const MAX_PIXELS: u64 = 4096 * 4096;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
-/// Decodes a JPEG or PNG file to I420, BT.601 in limited range. What is transparent in a PNG is laid over `background`
-/// (RGB). A JPEG's note on how to turn it (EXIF) is not followed.
+/// An image that may be transparent.
+pub struct Image {
+    /// Laid over black.
+    pub picture: Picture,
+    /// Opacity of each pixel, row by row, 255 opaque; `None` when all are.
+    pub alpha: Option<Vec<u8>>,
+}
+
+/// Decodes a JPEG or PNG file to I420, BT.601 in limited range, and keeps its transparency beside it. A JPEG's note on
+/// how to turn it (EXIF) is not followed.
+pub fn decode_transparent(bytes: &[u8]) -> Result<Image> {
+    let (picture, alpha) = decode_over(bytes, [0; 3])?;
+    Ok(Image { picture, alpha })
+}
+
+/// The same; what is transparent in a PNG is laid over `background` (RGB).
 pub fn decode(bytes: &[u8], background: [u8; 3]) -> Result<Picture> {
+    Ok(decode_over(bytes, background)?.0)
+}
+
+fn decode_over(bytes: &[u8], background: [u8; 3]) -> Result<(Picture, Option<Vec<u8>>)> {
     let (name, size) = if bytes.starts_with(PNG) {
         ("png", png_size(bytes))
     } else if bytes.starts_with(JPEG) {
@@ -29,8 +47,9 @@ pub fn decode(bytes: &[u8], background: [u8; 3]) -> Result<Picture> {
         return Err(Error::Argument(format!("an image of {width}x{height} pixels: {MAX_PIXELS} are allowed")));
     }
     let mut frame = decoded(name, bytes)?;
+    let mut alpha = None;
     if name == "png" {
-        frame = opaque(frame, background)?;
+        (frame, alpha) = opaque(frame, background)?;
     }
     let full = is_full_range(&frame);
     let mut picture = Converter::default().picture(frame)?;
@@ -38,7 +57,7 @@ pub fn decode(bytes: &[u8], background: [u8; 3]) -> Result<Picture> {
         picture.narrow_range()?;
     }
     picture.pts = None;
-    Ok(picture)
+    Ok((picture, alpha))
 }
 
 fn decoded(name: &'static str, bytes: &[u8]) -> Result<frame::Video> {
@@ -87,8 +106,8 @@ fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// Lays what has an alpha channel over the background.
-fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<frame::Video> {
+/// Lays what has an alpha channel over the background, and gives that channel.
+fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<(frame::Video, Option<Vec<u8>>)> {
     let kind = frame.format();
     let has_alpha = matches!(
         kind,
@@ -99,7 +118,7 @@ fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<frame::Video> {
             | format::Pixel::PAL8
     );
     if !has_alpha {
-        return Ok(frame);
+        return Ok((frame, None));
     }
     let (width, height) = (frame.width(), frame.height());
     let target = format::Pixel::RGBA;
@@ -108,8 +127,10 @@ fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<frame::Video> {
     let mut flat = frame::Video::empty();
     scaler.run(&frame, &mut flat).map_err(named("sws_scale"))?;
     let stride = flat.stride(0);
+    let mut opacity = Vec::with_capacity(width as usize * height as usize);
     for row in flat.data_mut(0).chunks_mut(stride) {
         for pixel in row.chunks_exact_mut(4).take(width as usize) {
+            opacity.push(pixel[3]);
             let alpha = u32::from(pixel[3]);
             for (level, below) in pixel.iter_mut().zip(background) {
                 *level = ((u32::from(*level) * alpha + u32::from(below) * (255 - alpha) + 127) / 255) as u8;
@@ -117,7 +138,7 @@ fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<frame::Video> {
             pixel[3] = 255;
         }
     }
-    Ok(flat)
+    Ok((flat, Some(opacity)))
 }
 
 /// Pictures of full range that are not brought to limited range by the conversion to I420: of the formats that say

@@ -5,8 +5,11 @@
 
 mod cell;
 mod grid;
+mod overlay;
 mod region;
 
+#[cfg(test)]
+mod extension_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
@@ -14,12 +17,15 @@ mod property_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-pub use cell::{Alternate, Cell, Crop, Fill, Fit, Member, Rect};
+pub use cell::{Alternate, Cell, Crop, Fill, Fit, Label, Member, Rect};
+pub use overlay::Overlays;
 pub use region::Region;
 
-use crate::request::{Canvas, Color, FrameFill, Layout, Mode, StartRecord};
+use crate::request::{Canvas, Color, FrameFill, Layout, Mark, MixLayout, Mode, StartRecord};
 use crate::select::{MAX_STREAMS, StreamId, StreamKind};
 use grid::Size;
 
@@ -37,6 +43,9 @@ pub struct Plan {
     /// What is shown of a stream whose picture stopped, where the layout and the stream heed it: [`Cell::fill`] tells.
     pub frame_fill: FrameFill,
     pub arrangement: Arrangement,
+    /// Most windows, 1 to [`MAX_STREAMS`]; a custom layout has as many as it has regions.
+    pub max_cells: usize,
+    pub overlays: Overlays,
 }
 
 /// How streams are arranged.
@@ -50,6 +59,8 @@ pub enum Arrangement {
         /// Who is large; whoever joined first when `None`.
         main: Option<StreamId>,
     },
+    /// Like `Vertical`; the large window shows who speaks or spoke last, and whoever joined first before that.
+    Speaker,
     /// Equal columns.
     SideBySide,
     /// Boxes of the caller's choice, one per stream.
@@ -60,7 +71,9 @@ impl Plan {
     /// The plan of a task; `None` when it is not mixed. After an update it is the plan of the updated request.
     pub fn of(request: &StartRecord) -> Option<Plan> {
         let Mode::Mixed(layout) = &request.mode else { return None };
+        let mix = request.extension.mix.as_ref();
         let (arrangement, canvas) = match layout {
+            _ if mix.is_some_and(|mix| mix.layout == Some(MixLayout::Speaker)) => (Arrangement::Speaker, None),
             Layout::Adaptive => (Arrangement::Adaptive, None),
             Layout::Vertical { main } => (Arrangement::Vertical { main: main.as_ref().map(StreamId::from) }, None),
             Layout::SideBySide => (Arrangement::SideBySide, None),
@@ -82,19 +95,37 @@ impl Plan {
             background_image: canvas.background_image,
             frame_fill: request.control.frame_fill,
             arrangement,
+            max_cells: mix.and_then(|mix| mix.max_cells).map_or(MAX_STREAMS, |n| n as usize),
+            overlays: mix.map(Overlays::from).unwrap_or_default(),
         })
+    }
+
+    /// The addresses of all images that may be shown.
+    pub fn image_addresses(&self) -> BTreeSet<&str> {
+        let regions = match &self.arrangement {
+            Arrangement::Custom(regions) => &regions[..],
+            _ => &[],
+        };
+        let alternates = regions.iter().filter_map(|region| region.alternate.as_ref()).map(|image| image.url.as_str());
+        let watermarks = self.overlays.watermarks.iter().filter_map(|watermark| match &watermark.mark {
+            Mark::Image { image, .. } => Some(image.as_str()),
+            Mark::Text { .. } => None,
+        });
+        self.background_image.as_deref().into_iter().chain(alternates).chain(watermarks).collect()
     }
 
     /// Where everybody stands, in the order of drawing. `members` are the published streams in the order of joining;
     /// those beyond the first [`MAX_STREAMS`] have no place, except in a custom layout, whose regions name them.
-    /// Cells that would be empty, as in a picture smaller than its grid, are left out.
-    pub fn cells(&self, members: &[Member]) -> Vec<Cell> {
+    /// `speaker`: who speaks or spoke last. Cells that would be empty, as in a picture smaller than its grid, are left
+    /// out.
+    pub fn cells(&self, members: &[Member], speaker: Option<&StreamId>) -> Vec<Cell> {
         let canvas = Size { width: self.width, height: self.height };
         let seated = &members[..members.len().min(MAX_STREAMS)];
         let mut cells = match &self.arrangement {
-            Arrangement::Adaptive => self.windows(seated, grid::adaptive(canvas, seated.len())),
-            Arrangement::SideBySide => self.windows(seated, grid::side_by_side(canvas, seated.len())),
+            Arrangement::Adaptive => self.windows(seated, |n| grid::adaptive(canvas, n)),
+            Arrangement::SideBySide => self.windows(seated, |n| grid::side_by_side(canvas, n)),
             Arrangement::Vertical { main } => self.vertical(canvas, main.as_ref(), seated),
+            Arrangement::Speaker => self.speaker(canvas, speaker, seated),
             Arrangement::Custom(regions) => self.custom(regions, members),
         };
         cells.retain(|cell| !cell.rect.is_empty());
@@ -119,16 +150,36 @@ impl Plan {
     }
 
     /// The smallest size of the stream's source, in pixels, that fills its cell without being enlarged, if the shown
-    /// part of it has the cell's ratio; `None` when nothing of it is drawn.
+    /// part of it has the cell's ratio; `None` when nothing of it is drawn. Whoever may be the next to speak is prepared
+    /// for the large window.
     pub fn source_size(&self, stream: &StreamId, members: &[Member]) -> Option<(u32, u32)> {
-        let cells = self.cells(members);
+        let speaker = Some(stream).filter(|_| self.arrangement == Arrangement::Speaker);
+        let cells = self.cells(members, speaker);
         let cell = cells.iter().find(|cell| cell.stream.as_ref() == Some(stream) && cell.shows_video)?;
         let whole = |pixels: u32, share: f32| (pixels as f32 / share).round() as u32;
         Some((whole(cell.rect.width, cell.crop.width), whole(cell.rect.height, cell.crop.height)))
     }
 
-    fn windows(&self, members: &[Member], rects: Vec<Rect>) -> Vec<Cell> {
-        members.iter().zip(rects).map(|(member, rect)| self.window(Some(member), rect)).collect()
+    /// Windows of one rank. `rects` makes so many.
+    fn windows(&self, members: &[Member], rects: impl Fn(usize) -> Vec<Rect>) -> Vec<Cell> {
+        let (shown, more) = match self.max_cells {
+            1 => (members.len().min(1), 0),
+            most => share_out(members.len(), most),
+        };
+        let rects = rects(shown + usize::from(more > 0));
+        self.fill_windows(&members[..shown].iter().collect::<Vec<_>>(), more, rects)
+    }
+
+    /// The windows of `members`, and one for `more` others behind them.
+    fn fill_windows(&self, members: &[&Member], more: usize, rects: Vec<Rect>) -> Vec<Cell> {
+        let others = (more > 0).then_some(Label::More(more));
+        let windows = rects.into_iter().enumerate();
+        windows
+            .map(|(i, rect)| match members.get(i) {
+                Some(member) => self.window(Some(member), rect),
+                None => Cell { label: others.clone(), ..self.window(None, rect) },
+            })
+            .collect()
     }
 
     fn vertical(&self, canvas: Size, main: Option<&StreamId>, members: &[Member]) -> Vec<Cell> {
@@ -139,10 +190,34 @@ impl Plan {
         if main.is_none() && large.is_none() {
             return Vec::new();
         }
-        let small = || members.iter().filter(|member| large.is_none_or(|large| large.stream != member.stream));
-        let (first, rest) = grid::vertical(canvas, small().count());
-        let small = small().zip(rest).map(|(member, rect)| self.window(Some(member), rect));
-        std::iter::once(self.window(large, first)).chain(small).collect()
+        let small = members.iter().filter(|member| large.is_none_or(|large| large.stream != member.stream));
+        self.large_and_small(canvas, large, &small.collect::<Vec<_>>())
+    }
+
+    /// Everybody keeps the own window as long as somebody else speaks: whoever joined first stands in for the one who is
+    /// large.
+    fn speaker(&self, canvas: Size, speaker: Option<&StreamId>, members: &[Member]) -> Vec<Cell> {
+        let mut seats: Vec<&Member> = members.iter().collect();
+        let at = seats.iter().position(|member| Some(&member.stream) == speaker).unwrap_or(0);
+        if at < seats.len() {
+            seats.swap(0, at);
+        }
+        match seats.split_first() {
+            Some((large, small)) => self.large_and_small(canvas, Some(large), small),
+            None => Vec::new(),
+        }
+    }
+
+    fn large_and_small(&self, canvas: Size, large: Option<&Member>, small: &[&Member]) -> Vec<Cell> {
+        if self.max_cells == 1 {
+            return vec![self.window(large, Rect::between([0, canvas.width], [0, canvas.height]))];
+        }
+        let small = &small[..small.len().min(grid::MAX_SMALL)];
+        let (shown, more) = share_out(small.len(), self.max_cells - 1);
+        let (first, rest) = grid::vertical(canvas, shown + usize::from(more > 0));
+        let mut cells = vec![self.window(large, first)];
+        cells.extend(self.fill_windows(&small[..shown], more, rest));
+        cells
     }
 
     /// A window of a layout that is not custom; nobody's without a member.
@@ -158,6 +233,7 @@ impl Plan {
             has_picture: member.is_some_and(|member| member.video),
             alternate: None,
             fill: member.map_or(Fill::Background, |member| self.fill(&member.stream)),
+            label: member.and_then(|member| self.overlays.label(member)),
         }
     }
 
@@ -165,8 +241,12 @@ impl Plan {
         let mut regions: Vec<&Region> = regions.iter().collect();
         // Stable: of two regions of one height the later one is drawn over the earlier one.
         regions.sort_by_key(|region| region.z_order);
-        let has_picture = |stream: &StreamId| members.iter().any(|member| member.stream == *stream && member.video);
-        regions.into_iter().map(|r| r.cell(has_picture(&r.stream), self.fill(&r.stream))).collect()
+        let cell = |region: &Region| {
+            let member = members.iter().find(|member| member.stream == region.stream);
+            let label = member.and_then(|member| self.overlays.label(member));
+            region.cell(member.is_some_and(|member| member.video), self.fill(&region.stream), label)
+        };
+        regions.into_iter().map(cell).collect()
     }
 
     /// `FrameInterpolationMode` has no effect in an adaptive layout, nor on a screen.
@@ -177,4 +257,9 @@ impl Plan {
             (_, StreamKind::Camera, FrameFill::Black) => Fill::Black,
         }
     }
+}
+
+/// How many of `n` get a window of their own, and how many share the last one of `windows`.
+fn share_out(n: usize, windows: usize) -> (usize, usize) {
+    if n <= windows { (n, 0) } else { (windows.saturating_sub(1), n + 1 - windows) }
 }

@@ -5,7 +5,9 @@
 //! defaults are resolved, so the rest of the program knows one form. That form, written as JSON, is the body of
 //! the newest version with `ApiVersion` beside it; it is what the store keeps and a recorder is told.
 
+mod color;
 mod encode;
+mod extension;
 mod field;
 mod files;
 mod layout;
@@ -16,6 +18,8 @@ mod streams;
 mod wire;
 
 #[cfg(test)]
+mod extension_tests;
+#[cfg(test)]
 mod range_tests;
 #[cfg(test)]
 mod tests;
@@ -23,9 +27,11 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use encode::{AacProfile, AudioOutput, CaptureMedia, Control, Encode, Extension, FrameFill, VideoCodec};
+pub use color::Color;
+pub use encode::{AacProfile, CaptureMedia, Control, Encode, FrameFill, VideoCodec};
+pub use extension::{AudioOutput, Clock, Corner, Extension, Mark, MixExtension, MixLayout, Watermark};
 pub use files::{FileFormat, FileName};
-pub use layout::{Canvas, Color, CustomLayout, Layout};
+pub use layout::{Canvas, CustomLayout, Layout};
 pub use region::{AlternateFill, Crop, Region, RegionMedia, RenderMode};
 pub use storage::{Custom, Secret, Storage, Tos, Vendor, Vod, VodClass};
 pub use streams::{IndexedStream, Stream, StreamType};
@@ -148,17 +154,19 @@ impl StartRecord {
         };
         let formats = files::formats(&body, version)?;
         let control = encode::control(&body, version, &formats)?;
+        let encode = encode::encode(&body)?;
+        let extension = extension::extension(&body, &mode, &encode)?;
         Ok(Self {
             version,
             key,
             business_id,
             mode,
-            encode: encode::encode(&body)?,
+            encode,
             control,
             formats,
             file_name: files::file_name(&body, version)?,
             storage: storage::storage(&body, version)?,
-            extension: encode::extension(&body)?,
+            extension,
             targets,
             excluded,
         })

@@ -1,6 +1,7 @@
 //! Images made by FFmpeg's own encoders, and damaged ones.
 
 use super::*;
+use crate::video::{Canvas, Rect, Sprite};
 use ffmpeg_next::Dictionary;
 use proptest::prelude::*;
 
@@ -71,6 +72,28 @@ fn transparency_shows_the_background() {
     let grey = file("png", format::Pixel::YA8, (16, 16), |_, column, _| [255, 51][column % 2]);
     let got = colour(&decode(&grey, [0; 3]).unwrap());
     assert!(near(got, crate::video::rgb_to_yuv([51; 3])), "{got:?}");
+}
+
+#[test]
+fn transparency_is_kept_and_what_is_transparent_has_no_colour() {
+    // Left half: opaque red. Right half: transparent green.
+    let rgba = |column: usize| if column / 4 < 8 { [255, 0, 0, 255] } else { [0, 255, 0, 0] };
+    let data = file("png", format::Pixel::RGBA, (16, 8), |_, column, _| rgba(column)[column % 4]);
+    let image = decode_transparent(&data).unwrap();
+    let alpha = image.alpha.as_ref().expect("an alpha channel");
+    assert_eq!(alpha[..16], [[255; 8], [0; 8]].concat());
+    assert_eq!(alpha.len(), 16 * 8);
+    let sprite = Sprite::of_image(&image, 8, 4);
+    let below = [100, 128, 128];
+    let mut canvas = Canvas::new(8, 4).unwrap();
+    canvas.fill(Rect::sized(8, 4), below);
+    canvas.lay(&sprite, 0, 0);
+    let view = canvas.view();
+    let at = |x: usize| [view.row(0, 0)[x], view.row(1, 0)[x / 2], view.row(2, 0)[x / 2]];
+    assert!(near(at(0), crate::video::rgb_to_yuv([255, 0, 0])), "{:?}", at(0));
+    assert!(near(at(7), below), "{:?}", at(7));
+    let opaque = file("png", format::Pixel::RGB24, (16, 8), |_, _, _| 9);
+    assert!(decode_transparent(&opaque).unwrap().alpha.is_none());
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn check(picture: &I420<'_>, draw: &Draw) -> Result<()> {
 }
 
 /// Which of `length` pixels that begin at `start` lie within `0..most`.
-fn visible(start: i64, length: usize, most: usize) -> Range<usize> {
+pub(super) fn visible(start: i64, length: usize, most: usize) -> Range<usize> {
     let inside = |at: i64| at.clamp(0, length as i64) as usize;
     inside(-start)..inside(most as i64 - start)
 }
@@ -132,12 +132,12 @@ fn blend(target: &mut [u8], row: &[u8], columns: Range<usize>, alpha: u8, corner
 }
 
 /// `share` is of 255.
-fn mixed(below: u8, above: u8, share: u16) -> u8 {
+pub(super) fn mixed(below: u8, above: u8, share: u16) -> u8 {
     over_255(u16::from(below) * (255 - share) + u16::from(above) * share) as u8
 }
 
 /// `value / 255`, rounded, for values up to 255 * 255.
-fn over_255(value: u16) -> u16 {
+pub(super) fn over_255(value: u16) -> u16 {
     let value = value + 128;
     (value + (value >> 8)) >> 8
 }

@@ -8,6 +8,7 @@ mod encoder;
 mod layout;
 mod picture;
 mod scale;
+mod sprite;
 
 pub use canvas::{Canvas, Rect, rgb_to_yuv};
 pub use config::{Config, Profile};
@@ -17,6 +18,7 @@ pub use encoder::{Encoder, Packet, has_encoder};
 pub(crate) use picture::Converter;
 pub use picture::{I420, Picture};
 pub use scale::Scaler;
+pub use sprite::Sprite;
 
 use ffmpeg_next::codec::Id;
 

@@ -9,6 +9,8 @@ use crate::select::StreamId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub stream: StreamId,
+    /// What its user calls themself; may be empty.
+    pub name: String,
     /// It publishes a picture now, which is not muted.
     pub video: bool,
 }
@@ -16,7 +18,7 @@ pub struct Member {
 /// A place in the picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// Whose it is; `None` is the large window of somebody who is not there.
+    /// Whose it is; `None` is the large window of somebody who is not there, or the one of those who have none.
     pub stream: Option<StreamId>,
     /// Even pixels. Only a custom region reaches beyond the picture, at the right and at the bottom.
     pub rect: Rect,
@@ -33,6 +35,16 @@ pub struct Cell {
     pub has_picture: bool,
     pub alternate: Option<Alternate>,
     pub fill: Fill,
+    pub label: Option<Label>,
+}
+
+/// What is written on a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// Whose it is.
+    Name(String),
+    /// How many streams have no window of their own; nothing else is in this one.
+    More(usize),
 }
 
 /// A box, pixels from the picture's upper left corner.

@@ -42,6 +42,9 @@ impl Size {
     }
 }
 
+/// Most small windows beside a large one.
+pub const MAX_SMALL: usize = 16;
+
 /// `n` windows, row by row, in the smallest of the grids 1 x 1, 2 x 1, 2 x 2, 3 x 3 and 4 x 4 that holds them. For 17
 /// the picture is five rows and columns of windows: four rows of four, centred, and the last one below their middle.
 pub fn adaptive(canvas: Size, n: usize) -> Vec<Rect> {

@@ -8,7 +8,7 @@ use crate::request::{AlternateFill, RegionMedia};
 fn room(size: usize) -> Vec<Member> {
     let kind = |i: usize| if i % 3 == 2 { StreamKind::Screen } else { StreamKind::Camera };
     let stream = |i: usize| StreamId { user: i.to_string(), kind: kind(i) };
-    (0..size).map(|i| Member { stream: stream(i), video: i % 5 != 1 }).collect()
+    (0..size).map(|i| Member { stream: stream(i), name: String::new(), video: i % 5 != 1 }).collect()
 }
 
 fn side() -> impl Strategy<Value = u32> {
@@ -53,7 +53,16 @@ fn regions() -> impl Strategy<Value = Arrangement> {
 }
 
 fn plan(width: u32, height: u32, arrangement: Arrangement) -> Plan {
-    Plan { width, height, background: [0; 3], background_image: None, frame_fill: FrameFill::Black, arrangement }
+    Plan {
+        width,
+        height,
+        background: [0; 3],
+        background_image: None,
+        frame_fill: FrameFill::Black,
+        arrangement,
+        max_cells: MAX_STREAMS,
+        overlays: Overlays::default(),
+    }
 }
 
 fn is_even(rect: Rect) -> bool {
@@ -73,7 +82,7 @@ proptest! {
     fn windows_are_even_apart_and_inside(width in side(), height in side(), layout in arrangement(), n in 0usize..=30) {
         let plan = plan(width, height, layout);
         let room = room(n);
-        let cells = plan.cells(&room);
+        let cells = plan.cells(&room, None);
         prop_assert!(cells.len() <= MAX_STREAMS);
         for (i, cell) in cells.iter().enumerate() {
             let rect = cell.rect;
@@ -91,7 +100,7 @@ proptest! {
     #[test]
     fn full_grids_leave_no_gap(width in side(), height in side(), n in 1usize..=17) {
         let rects = |arrangement| -> Vec<Rect> {
-            plan(width, height, arrangement).cells(&room(n)).iter().map(|cell| cell.rect).collect()
+            plan(width, height, arrangement).cells(&room(n), None).iter().map(|cell| cell.rect).collect()
         };
         prop_assert_eq!(area(&rects(Arrangement::SideBySide)), width * height);
         if [1, 2, 4, 9, 16].contains(&n) {
@@ -105,7 +114,7 @@ proptest! {
     #[test]
     fn equal_windows_differ_by_two_pixels(width in side(), height in side(), n in 1usize..=17, columns: bool) {
         let layout = if columns { Arrangement::SideBySide } else { Arrangement::Adaptive };
-        let cells = plan(width.max(40), height.max(40), layout).cells(&room(n));
+        let cells = plan(width.max(40), height.max(40), layout).cells(&room(n), None);
         prop_assert_eq!(cells.len(), n);
         for side in [|rect: Rect| rect.width, |rect: Rect| rect.height] {
             let sides = || cells.iter().map(|cell| side(cell.rect));
@@ -117,7 +126,7 @@ proptest! {
     fn when_one_leaves_the_others_keep_their_order(layout in arrangement(), n in 1usize..=16, leaver in 0usize..16) {
         let plan = plan(640, 480, layout);
         let mut room = room(n);
-        let order = |room: &[Member]| plan.cells(room).into_iter().filter_map(|cell| cell.stream).collect::<Vec<_>>();
+        let order = |room: &[Member]| plan.cells(room, None).into_iter().filter_map(|cell| cell.stream).collect::<Vec<_>>();
         let mut before = order(&room);
         let left = room.remove(leaver % n).stream;
         before.retain(|stream| *stream != left);
@@ -127,11 +136,11 @@ proptest! {
     #[test]
     fn regions_stand_whoever_is_there(width in side(), height in side(), layout in regions(), n in 0usize..=30) {
         let plan = plan(width, height, layout);
-        let cells = plan.cells(&room(n));
+        let cells = plan.cells(&room(n), None);
         prop_assert!(cells.iter().all(|cell| is_even(cell.rect) && cell.alpha > 0.0));
         prop_assert!(cells.iter().all(|cell| 2 * cell.corner_radius <= cell.rect.width.min(cell.rect.height)));
         let place = |cells: Vec<Cell>| cells.into_iter().map(|cell| (cell.stream, cell.rect)).collect::<Vec<_>>();
-        prop_assert_eq!(place(cells), place(plan.cells(&[])));
+        prop_assert_eq!(place(cells), place(plan.cells(&[], None)));
         for member in room(n) {
             _ = (plan.source_size(&member.stream, &[]), plan.hears(&member.stream), plan.pan(&member.stream));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Alternate, Cell, Crop, Fill, Fit, Rect};
+use super::cell::{Alternate, Cell, Crop, Fill, Fit, Label, Rect};
 use crate::request::{self, CustomLayout, IndexedStream, RegionMedia, RenderMode};
 use crate::select::StreamId;
 
@@ -75,7 +75,7 @@ impl Region {
         self.media != RegionMedia::VideoOnly
     }
 
-    pub(super) fn cell(&self, has_picture: bool, fill: Fill) -> Cell {
+    pub(super) fn cell(&self, has_picture: bool, fill: Fill, label: Option<Label>) -> Cell {
         let rect = even(self.rect);
         let roundest = rect.width.min(rect.height) / 2;
         Cell {
@@ -89,6 +89,7 @@ impl Region {
             has_picture,
             alternate: self.alternate.clone(),
             fill,
+            label,
         }
     }
 }

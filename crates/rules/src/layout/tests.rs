@@ -15,7 +15,7 @@ fn request(fields: Value) -> StartRecord {
     StartRecord::parse(Version::V2023_11_01, &body).unwrap_or_else(|e| panic!("{body}: {e}"))
 }
 
-fn plan(fields: Value) -> Plan {
+pub(super) fn plan(fields: Value) -> Plan {
     Plan::of(&request(fields)).expect("a mixed task")
 }
 
@@ -41,23 +41,23 @@ fn custom_fields(regions: [Value; 3]) -> Value {
     })
 }
 
-fn custom(regions: [Value; 3]) -> Plan {
+pub(super) fn custom(regions: [Value; 3]) -> Plan {
     plan(custom_fields(regions))
 }
 
-fn camera(user: &str) -> StreamId {
+pub(super) fn camera(user: &str) -> StreamId {
     StreamId { user: user.into(), kind: StreamKind::Camera }
 }
 
-fn screen(user: &str) -> StreamId {
+pub(super) fn screen(user: &str) -> StreamId {
     StreamId { user: user.into(), kind: StreamKind::Screen }
 }
 
-fn members(streams: impl IntoIterator<Item = StreamId>) -> Vec<Member> {
-    streams.into_iter().map(|stream| Member { stream, video: true }).collect()
+pub(super) fn members(streams: impl IntoIterator<Item = StreamId>) -> Vec<Member> {
+    streams.into_iter().map(|stream| Member { stream, name: String::new(), video: true }).collect()
 }
 
-fn streams(cells: &[Cell]) -> Vec<Option<StreamId>> {
+pub(super) fn streams(cells: &[Cell]) -> Vec<Option<StreamId>> {
     cells.iter().map(|cell| cell.stream.clone()).collect()
 }
 
@@ -74,6 +74,8 @@ fn a_plan_is_made_of_mixed_tasks_only() {
             background_image: None,
             frame_fill: FrameFill::Black,
             arrangement: Arrangement::Adaptive,
+            max_cells: 17,
+            overlays: Overlays::default(),
         }
     );
     let side_by_side = plan(json!({ "Layout": { "LayoutMode": 3 } }));
@@ -103,7 +105,7 @@ fn an_update_changes_the_plan() {
     let updated = UpdateRecord::parse(Version::V2023_11_01, &update).unwrap().apply(&running).unwrap();
     let plan = Plan::of(&updated).unwrap();
     assert_eq!((plan.width, plan.height, plan.background), (800, 600, [0xff; 3]));
-    assert_eq!(streams(&plan.cells(&[])), [Some(camera("c"))]);
+    assert_eq!(streams(&plan.cells(&[], None)), [Some(camera("c"))]);
     assert!(!plan.hears(&camera("a")));
 }
 
@@ -117,7 +119,7 @@ fn whoever_has_no_picture_keeps_the_place() {
         (3, [Fill::Black, Fill::Black, Fill::Background]),
     ] {
         let plan = plan(json!({ "Layout": { "LayoutMode": mode }, "Control": { "FrameInterpolationMode": 1 } }));
-        let cells = plan.cells(&room);
+        let cells = plan.cells(&room, None);
         assert_eq!(streams(&cells), [Some(camera("a")), Some(camera("b")), Some(screen("a"))]);
         assert_eq!(cells.iter().map(|cell| cell.has_picture).collect::<Vec<_>>(), [true, false, true]);
         assert_eq!(cells.iter().map(|cell| cell.fill).collect::<Vec<_>>(), fills);
@@ -129,34 +131,37 @@ fn whoever_has_no_picture_keeps_the_place() {
 #[test]
 fn the_large_window_belongs_to_the_one_named() {
     let named = plan(json!({ "Layout": { "LayoutMode": 1, "MainVideoStream": { "UserId": "b" } } }));
-    let cells = named.cells(&members([camera("a"), camera("b"), camera("c")]));
+    let cells = named.cells(&members([camera("a"), camera("b"), camera("c")]), None);
     assert_eq!(streams(&cells), [Some(camera("b")), Some(camera("a")), Some(camera("c"))]);
     assert_eq!(cells[0].rect, Rect { x: 0, y: 0, width: 1024, height: 720 });
 
-    let cells = named.cells(&members([camera("a"), screen("b")]));
+    let cells = named.cells(&members([camera("a"), screen("b")]), None);
     assert_eq!(streams(&cells), [None, Some(camera("a")), Some(screen("b"))]);
     assert_eq!((cells[0].rect.width, cells[0].fill, cells[0].has_picture), (1024, Fill::Background, false));
-    assert_eq!(streams(&named.cells(&[])), [None]);
+    assert_eq!(streams(&named.cells(&[], None)), [None]);
 
     let anyone = plan(json!({ "Layout": { "LayoutMode": 1 } }));
-    assert_eq!(streams(&anyone.cells(&members([camera("c"), camera("b")]))), [Some(camera("c")), Some(camera("b"))]);
-    assert_eq!(anyone.cells(&[]), []);
+    assert_eq!(
+        streams(&anyone.cells(&members([camera("c"), camera("b")]), None)),
+        [Some(camera("c")), Some(camera("b"))]
+    );
+    assert_eq!(anyone.cells(&[], None), []);
 }
 
 #[test]
 fn seventeen_have_a_place() {
     let room = members((0..20).map(|i| camera(&i.to_string())));
     for mode in [0, 1, 3] {
-        assert_eq!(plan(json!({ "Layout": { "LayoutMode": mode } })).cells(&room).len(), 17);
+        assert_eq!(plan(json!({ "Layout": { "LayoutMode": mode } })).cells(&room, None).len(), 17);
     }
     let absent = plan(json!({ "Layout": { "LayoutMode": 1, "MainVideoStream": { "UserId": "nobody" } } }));
-    assert_eq!(streams(&absent.cells(&room)).into_iter().flatten().count(), 16);
+    assert_eq!(streams(&absent.cells(&room, None)).into_iter().flatten().count(), 16);
 }
 
 #[test]
 fn regions_are_drawn_upwards_and_equal_ones_in_their_order() {
     let plan = custom([json!({ "ZOrder": 3 }), json!({ "ZOrder": 3 }), json!({ "ZOrder": 1 })]);
-    assert_eq!(streams(&plan.cells(&[])), [Some(camera("b")), Some(screen("a")), Some(camera("a"))]);
+    assert_eq!(streams(&plan.cells(&[], None)), [Some(camera("b")), Some(screen("a")), Some(camera("a"))]);
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn a_region_says_everything_of_its_cell() {
         json!({ "MediaType": 1, "CornerRadius": 0.0625, "RenderMode": 1 }),
         json!({ "MediaType": 2, "Width": 1, "RenderMode": 3 }),
     ]);
-    let cells = plan.cells(&members([camera("a"), camera("stranger")]));
+    let cells = plan.cells(&members([camera("a"), camera("stranger")]), None);
     let expected = Cell {
         stream: Some(screen("a")),
         rect: Rect { x: 700, y: 2, width: 202, height: 100 },
@@ -185,6 +190,7 @@ fn a_region_says_everything_of_its_cell() {
             fill: crate::request::AlternateFill::OwnRatio,
         }),
         fill: Fill::Background,
+        label: None,
     };
     assert_eq!(cells[0], expected);
     assert_eq!((cells[1].shows_video, cells[1].has_picture, cells[1].fit), (false, true, Fit::Crop));
@@ -194,7 +200,7 @@ fn a_region_says_everything_of_its_cell() {
     assert!(!plan.hears(&camera("stranger")));
 
     let too_round = custom([json!({ "CornerRadius": 0.065 }), json!({}), json!({})]);
-    assert_eq!(too_round.cells(&[])[0].corner_radius, 0);
+    assert_eq!(too_round.cells(&[], None)[0].corner_radius, 0);
 }
 
 #[test]

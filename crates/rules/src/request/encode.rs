@@ -1,11 +1,11 @@
-//! `Encode`, `Control` and our own `Tapedeck`: how streams are captured and encoded.
+//! `Encode` and `Control`: how streams are captured and encoded.
 
 use serde::Serialize;
 
 use super::Version;
 use super::field::Fields;
 use super::files::FileFormat;
-use super::rule::{Bool, Int, OneOf, Side, Text, choice};
+use super::rule::{Bool, Int, OneOf, Side, choice};
 use super::wire::wire_enum;
 use crate::error::ApiError;
 
@@ -166,41 +166,4 @@ pub(super) fn control(body: &Fields<'_>, version: Version, formats: &[FileFormat
         max_silence_s: if newest { f.or("MaxSilenceSeconds", Int(60..=3600), 3600)? } else { 3600 },
         enable_sync_upload,
     })
-}
-
-/// What becomes of the sound of a single-stream file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AudioOutput {
-    /// Transcoded to AAC, as the vendor does.
-    Aac,
-    /// Opus packets kept as they came.
-    Opus,
-}
-
-/// `Tapedeck`: our extensions of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[non_exhaustive]
-pub struct Extension {
-    /// Single-stream tasks only.
-    #[serde(rename = "AudioCodec")]
-    pub audio: AudioOutput,
-}
-
-const EXTENSION_FIELDS: [&str; 1] = ["AudioCodec"];
-
-/// Reads `Tapedeck`. It is ours, so it is strict in every version, unknown names included.
-pub(super) fn extension(body: &Fields<'_>) -> Result<Extension, ApiError> {
-    let f = body.object_or_empty("Tapedeck")?;
-    if let Some(unknown) = f.names().find(|n| !EXTENSION_FIELDS.contains(n)) {
-        let reason = format!("unknown field; allowed: {}", EXTENSION_FIELDS.join(", "));
-        return Err(f.refuse(unknown, &reason));
-    }
-    let word = Text { form: |s| matches!(s, "aac" | "opus"), allowed: "\"aac\" or \"opus\"" };
-    let audio = match f.checked("AudioCodec", word)?.as_deref() {
-        Some("opus") => AudioOutput::Opus,
-        _ => AudioOutput::Aac,
-    };
-    Ok(Extension { audio })
 }

@@ -2,12 +2,12 @@
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use super::Version;
+use super::color::Color;
 use super::field::Fields;
 use super::region::{Region, Unplaced, check_one_region_per_stream, place, regions};
-use super::rule::{Rule, Side, Url, choice};
+use super::rule::{Hue, Side, Url, choice};
 use super::streams::{INDEX, IndexedStream, Stream, stream};
 use super::wire::{WireEnum, wire_enum};
 use crate::error::ApiError;
@@ -67,16 +67,6 @@ pub struct Canvas {
     /// Address of a picture over the colour, at most 1024 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background_image: Option<String>,
-}
-
-/// Red, green, blue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Color(pub [u8; 3]);
-
-impl Serialize for Color {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("#{}", hex::encode(self.0)))
-    }
 }
 
 impl Serialize for Layout {
@@ -178,20 +168,5 @@ impl LayoutChange {
         }
         check_one_region_per_stream(&layout.regions, targets)?;
         Ok(layout)
-    }
-}
-
-/// `#RRGGBB`.
-struct Hue;
-
-impl Rule for Hue {
-    type Out = Color;
-    fn read(&self, value: &Value) -> Option<Color> {
-        let mut color = Color([0; 3]);
-        hex::decode_to_slice(value.as_str()?.strip_prefix('#')?, &mut color.0).ok()?;
-        Some(color)
-    }
-    fn allowed(&self) -> String {
-        "#RRGGBB".to_owned()
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::color::Color;
 use super::wire::WireEnum;
 use crate::error::ErrorKind;
 use crate::ids::{AppId, BusinessId, ID_RULE, RoomId, TaskId, UserId};
@@ -36,6 +37,20 @@ impl Rule for Int {
     type Out = u32;
     fn read(&self, value: &Value) -> Option<u32> {
         let number = u32::try_from(value.as_u64()?).ok()?;
+        self.0.contains(&number).then_some(number)
+    }
+    fn allowed(&self) -> String {
+        format!("an integer from {} to {}", self.0.start(), self.0.end())
+    }
+}
+
+/// A whole number in a range that reaches below 0.
+pub(super) struct Signed(pub RangeInclusive<i32>);
+
+impl Rule for Signed {
+    type Out = i32;
+    fn read(&self, value: &Value) -> Option<i32> {
+        let number = i32::try_from(value.as_i64()?).ok()?;
         self.0.contains(&number).then_some(number)
     }
     fn allowed(&self) -> String {
@@ -138,6 +153,37 @@ impl Rule for Text {
     }
     fn allowed(&self) -> String {
         self.allowed.to_owned()
+    }
+}
+
+/// One of some words, each of which stands for a value.
+pub(super) struct Word<T: 'static>(pub &'static [(&'static str, T)]);
+
+impl<T: Copy> Rule for Word<T> {
+    type Out = T;
+    fn read(&self, value: &Value) -> Option<T> {
+        let text = value.as_str()?;
+        self.0.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+    }
+    fn allowed(&self) -> String {
+        let quoted: Vec<_> = self.0.iter().map(|(word, _)| format!("{word:?}")).collect();
+        match quoted.split_last() {
+            Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+            _ => quoted.concat(),
+        }
+    }
+}
+
+/// `#RRGGBB`.
+pub(super) struct Hue;
+
+impl Rule for Hue {
+    type Out = Color;
+    fn read(&self, value: &Value) -> Option<Color> {
+        value.as_str()?.parse().ok()
+    }
+    fn allowed(&self) -> String {
+        "#RRGGBB".to_owned()
     }
 }
 

@@ -162,7 +162,7 @@ fn our_extension_is_strict_in_every_version() {
             r#"Tapedeck.AudioCodec: "mp3" is not allowed; allowed: "aac" or "opus""#
         );
         body["Tapedeck"] = json!({ "Codec": "opus" });
-        assert_eq!(refused(version, &body).message, "Tapedeck.Codec: unknown field; allowed: AudioCodec");
+        assert_eq!(refused(version, &body).message, "Tapedeck.Codec: unknown field; allowed: AudioCodec, Mix");
     }
 }
 
