@@ -6,6 +6,8 @@ cd "$(dirname "$0")"
 CACHE=$PWD/.cache
 LIVEKIT_VERSION=v1.11.0
 CARGO_DENY_VERSION=0.20.2
+# Of what is written on mixed pictures: names of users are often Chinese.
+FONT_PACKAGES=(fonts-dejavu-core fonts-wqy-microhei)
 BUILD_PACKAGES=(build-essential pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
   libavdevice-dev libswscale-dev libswresample-dev)
 TEST_PACKAGES=(ffmpeg chromium python3-venv gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
@@ -97,20 +99,21 @@ need_cargo_deny() {
 
 run() {
   need_build
+  need_packages "${FONT_PACKAGES[@]}"
   cargo build --release -p tapedeck
   exec target/release/tapedeck serve --dev "$@"
 }
 
 demo() {
   need_build
-  need_packages ffmpeg python3-venv
+  need_packages ffmpeg python3-venv "${FONT_PACKAGES[@]}"
   need_venv
   cargo build --release -p tapedeck
   E2E_TAPEDECK=$PWD/target/release/tapedeck "$CACHE/venv/bin/python" tests/e2e/demo.py "$@"
 }
 
 e2e() {
-  need_packages "${TEST_PACKAGES[@]}"
+  need_packages "${TEST_PACKAGES[@]}" "${FONT_PACKAGES[@]}"
   need_venv
   need_npm
   need_livekit
@@ -121,7 +124,7 @@ e2e() {
 test() {
   need_build
   if [ $# -gt 0 ]; then e2e "$@"; return; fi
-  need_packages ffmpeg
+  need_packages ffmpeg "${FONT_PACKAGES[@]}"
   need_livekit
   cargo test --workspace
   e2e

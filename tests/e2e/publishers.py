@@ -45,8 +45,8 @@ def option(name, value):
 class SdkPublisher:
     """One participant with PyPI `livekit`; `number` is its number in the marks."""
 
-    def __init__(self, rooms, room, identity, number, directory, *options):
-        pass_on = ("--url", rooms.url, "--token", token(rooms.key, rooms.secret, room, identity), "--user", number)
+    def __init__(self, rooms, room, identity, number, directory, *options, name=None):
+        pass_on = ("--url", rooms.url, "--token", token(rooms.key, rooms.secret, room, identity, name), "--user", number)
         argv = [sys.executable, SDK_PROGRAM, *pass_on, *options]
         self.process = Process(f"sdk-{identity}", argv, directory, stdin=True)
         self.process.wait_line('"joined"')

@@ -5,15 +5,15 @@ import time
 import jwt
 
 
-def token(key, secret, room, identity, **grants):
-    """A token with which `identity` may join `room`."""
+def token(key, secret, room, identity, name=None, **grants):
+    """A token with which `identity`, called `name`, may join `room`."""
     now = int(time.time())
     claims = {
         "iss": key,
         "sub": identity,
         "nbf": now - 5,
         "exp": now + 3600,
-        "name": identity,
+        "name": name or identity,
         "video": {"room": room, "roomJoin": True, **grants},
     }
     return jwt.encode(claims, secret, algorithm="HS256")

@@ -104,6 +104,8 @@ pub struct MixPlan {
     pub layout: layout::Plan,
     /// Where the images of the layout are, by their addresses; those that could not be fetched are missing.
     pub images: BTreeMap<String, PathBuf>,
+    /// Font files, the preferred one first.
+    pub fonts: Vec<PathBuf>,
     pub video: VideoPlan,
     pub audio: MixedAudio,
 }

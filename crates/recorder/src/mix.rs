@@ -9,13 +9,19 @@ pub mod feed;
 #[cfg(test)]
 mod golden;
 mod output;
+mod overlay;
 mod pace;
+mod plate;
 mod recording;
 pub mod sound;
 mod stage;
 #[cfg(test)]
+mod stage_tests;
+#[cfg(test)]
 mod tests;
+mod text;
 pub mod thread;
+mod tile;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -117,7 +123,7 @@ enum State {
 impl Mix {
     pub fn new(mut job: MixJob, clock: Clock) -> Result<Mix> {
         job.settings.fragment_ms = job.settings.fragment_ms.min(FRAGMENT_MS);
-        let (stage, faults) = Stage::new(job.plan.layout.clone(), &job.plan.images)?;
+        let (stage, faults) = Stage::of(&job.plan)?;
         Ok(Mix {
             job,
             clock,
@@ -283,7 +289,7 @@ impl Mix {
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
                     let custom = matches!(self.stage.plan().arrangement, Arrangement::Custom(_));
                     self.feeds.retain(|stream, feed| custom || stays(stream) || feed.forget(when));
-                    self.stage.set_members(members);
+                    self.stage.set_members(members)?;
                 }
                 Change::Layout(plan, images) => {
                     let faults = self.stage.set_plan(plan, &images)?;

@@ -114,6 +114,11 @@ impl Plan {
         self.background_image.as_deref().into_iter().chain(alternates).chain(watermarks).collect()
     }
 
+    /// Whether anything may be written on the picture.
+    pub fn has_text(&self) -> bool {
+        self.overlays.has_text() || self.max_cells < MAX_STREAMS
+    }
+
     /// Where everybody stands, in the order of drawing. `members` are the published streams in the order of joining;
     /// those beyond the first [`MAX_STREAMS`] have no place, except in a custom layout, whose regions name them.
     /// `speaker`: who speaks or spoke last. Cells that would be empty, as in a picture smaller than its grid, are left

@@ -1,8 +1,9 @@
 //! Decisions on plain values: ids, the OpenAPI's requests, refusals and signatures, which streams a task wants, where
-//! they stand in a mixed picture, and where media lies in time. No I/O, no clock, no async; the build and `./do lint`
+//! they stand in a mixed picture, who speaks, and where media lies in time. No I/O, no clock, no async; the build and `./do lint`
 //! see to that.
 
 pub mod admission;
+mod calendar;
 pub mod error;
 pub mod file_name;
 #[doc(hidden)]
@@ -12,5 +13,6 @@ pub mod layout;
 pub mod request;
 pub mod select;
 pub mod sign;
+pub mod speaker;
 pub mod sync;
 pub mod time;

@@ -93,6 +93,8 @@ pub struct MixConfig {
     pub h264_encoder: String,
     /// The same for H.265.
     pub h265_encoder: String,
+    /// Font files of what is written on pictures, the preferred one first.
+    pub fonts: Vec<PathBuf>,
 }
 
 /// `[spool]` and `[library]`
@@ -129,7 +131,15 @@ impl Default for Config {
                 key_frame_every: Duration::from_secs(10),
                 max_cpu: 90,
             },
-            mix: MixConfig { h264_encoder: String::new(), h265_encoder: String::new() },
+            mix: MixConfig {
+                h264_encoder: String::new(),
+                h265_encoder: String::new(),
+                // Where Debian puts fonts-dejavu-core and fonts-wqy-microhei.
+                fonts: vec![
+                    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf".into(),
+                    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc".into(),
+                ],
+            },
             spool: FolderConfig { dir: "spool".into() },
             library: FolderConfig { dir: "library".into() },
             apps: Vec::new(),
@@ -238,6 +248,7 @@ impl MixConfig {
         Self {
             h264_encoder: encoder("mix.h264_encoder", default.h264_encoder, codec::video::Codec::H264, "h264_nvenc"),
             h265_encoder: encoder("mix.h265_encoder", default.h265_encoder, codec::video::Codec::H265, "hevc_nvenc"),
+            fonts: reader.get("mix.fonts", default.fonts),
         }
     }
 }

@@ -120,6 +120,7 @@ fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String
         program: std::env::current_exe().context("cannot find this program, to start recorders")?,
         log: config.server.log.clone(),
         encoders: Encoders { h264: named(&config.mix.h264_encoder), h265: named(&config.mix.h265_encoder) },
+        fonts: config.mix.fonts.clone(),
         max_cpu: config.recorder.max_cpu,
         instance,
     })

@@ -53,6 +53,8 @@ pub struct WorkerConfig {
     pub log: String,
     /// Encoders of mixes.
     pub encoders: Encoders,
+    /// Font files of what is written on mixes, the preferred one first.
+    pub fonts: Vec<PathBuf>,
     /// Share of the processors that recordings may take, in percent; 0 is no limit.
     pub max_cpu: u32,
     /// Tells this installation's recorders from those of others in the same room.
@@ -121,7 +123,8 @@ impl Worker {
     /// Whether the machine can bear one more task.
     pub fn admit(&self, request: &StartRecord) -> Result<(), Full> {
         let audio_only = request.control.media == CaptureMedia::AudioOnly;
-        self.inner.loads.admit(load::of(&plan::output(request, &self.inner.config.encoders), audio_only))
+        let WorkerConfig { encoders, fonts, .. } = &self.inner.config;
+        self.inner.loads.admit(load::of(&plan::output(request, encoders, fonts), audio_only))
     }
 
     /// Goes on with every task that had not ended when the last worker did.
@@ -248,7 +251,7 @@ impl Inner {
             task: task.id.0,
             dir: self.task_dir(task.id),
             select: request.selection(),
-            output: plan::output(&request, &self.config.encoders),
+            output: plan::output(&request, &self.config.encoders, &self.config.fonts),
             audio_only: request.control.media == CaptureMedia::AudioOnly,
             max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
             ends_ms: match request.control.max_record_s {

@@ -91,7 +91,7 @@ fn composed(scene: &Scene, images: &BTreeMap<String, PathBuf>) -> Image {
     let stage = || {
         let (mut stage, faults) = Stage::new(plan.clone(), images).expect("a stage");
         assert_eq!(faults, Vec::<String>::new());
-        stage.set_members(scene.participants.iter().map(Participant::member).collect());
+        stage.set_members(scene.participants.iter().map(Participant::member).collect()).expect("placed");
         stage
     };
     let draw = |stage: &mut Stage, others: bool| {

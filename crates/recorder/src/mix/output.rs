@@ -19,7 +19,7 @@ use crate::video::RATE;
 use crate::{Error, Result};
 
 /// Samples per second of mixed sound.
-const MIXED_RATE: u32 = 48_000;
+pub const MIXED_RATE: u32 = 48_000;
 
 /// A file that a mix is written to.
 pub struct Output {

@@ -2,26 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use rules::layout::Arrangement;
 use rules::select::StreamId;
+use rules::speaker::{SpeakerRule, may_speak};
 use rules::time::{Mono, SECOND_NS, ns_to_ticks, ticks_to_ns};
 
 use super::feed::Feed;
-use super::output::{Output, PictureLane, SoundLane};
+use super::output::{MIXED_RATE, Output, PictureLane, SoundLane};
 use super::stage::Stage;
 use super::{MixEvent, MixJob};
 use crate::Result;
 use crate::clock::Clock;
 use crate::growing::{Growing, Resumed};
 use crate::messages::{FileName, MixedAudio, Settings};
+use crate::pcm::FRAME;
 use crate::unit::SoundPacket;
 
 /// See the module's head.
 pub struct Recording {
+    clock: Clock,
     output: Output,
     picture: Option<PictureLane>,
     /// Nothing while nobody is there.
     sound: Option<SoundLane>,
     audio: MixedAudio,
+    /// Who speaks, where the layout heeds it.
+    speakers: Option<SpeakerRule>,
     /// Media time up to which everything was made, nanoseconds.
     made: i64,
     /// Nobody is there.
@@ -50,8 +56,19 @@ impl Recording {
             }
         };
         let audio = job.plan.audio;
-        let mut recording =
-            Recording { output, picture, sound: None, audio, made: start, resting: false, events: vec![opened] };
+        let heeded = picture.is_some() && stage.plan().arrangement == Arrangement::Speaker;
+        let speakers = heeded.then(SpeakerRule::default);
+        let mut recording = Recording {
+            clock: *clock,
+            output,
+            picture,
+            sound: None,
+            audio,
+            speakers,
+            made: start,
+            resting: false,
+            events: vec![opened],
+        };
         recording.sound(start, stage)?;
         Ok(recording)
     }
@@ -109,7 +126,12 @@ impl Recording {
         if let Some(picture) = &mut self.picture {
             let half = SECOND_NS / i64::from(picture.fps()) / 2;
             while picture.time(picture.next()) + half <= end {
-                let at = self.output.file.epoch.plus(picture.time(picture.next()) + half);
+                let time = self.output.file.epoch.plus(picture.time(picture.next()));
+                let at = time.plus(half);
+                if let (Some(rule), Some(sound)) = (&mut self.speakers, &mut self.sound) {
+                    heed_speaker(rule, sound, self.output.since_start(at), stage)?;
+                }
+                stage.set_time(Some(self.clock.wall(time)))?;
                 feeds.values_mut().for_each(|feed| feed.advance(at));
                 picture.push(stage.compose(feeds)?, step, &mut self.output)?;
                 if let Some(why) = picture.fallen_back.take() {
@@ -125,6 +147,8 @@ impl Recording {
     fn rest(&mut self, end: i64, stage: &mut Stage, feeds: &BTreeMap<StreamId, Feed>) -> Result<()> {
         if !std::mem::replace(&mut self.resting, true) {
             self.end_sound()?;
+            // A clock that stood still would be wrong.
+            stage.set_time(None)?;
             if let Some(picture) = &mut self.picture {
                 picture.push(stage.compose(feeds)?, 1, &mut self.output)?;
             }
@@ -176,10 +200,24 @@ impl Recording {
             None => {
                 let mut lane = SoundLane::new(self.audio, from.max(self.made), &mut self.output)?;
                 place_all(&mut lane, stage);
+                if self.speakers.is_some() {
+                    lane.mixer.listen();
+                }
                 Ok(self.sound.insert(lane))
             }
         }
     }
+}
+
+/// Shows who speaks by what was heard up to media time `until` (nanoseconds).
+fn heed_speaker(rule: &mut SpeakerRule, sound: &mut SoundLane, until: i64, stage: &mut Stage) -> Result<()> {
+    while let Some(heard) = sound.mixer.take_heard(ns_to_ticks(until, MIXED_RATE)) {
+        let [end, length] = [heard.until, FRAME].map(|ticks| ticks_to_ns(ticks, MIXED_RATE));
+        if rule.hear(end, length, &heard.streams, |stream| may_speak(stage.members(), stream)) {
+            stage.set_speaker(rule.speaker().cloned())?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells the mixer who is heard, and where.

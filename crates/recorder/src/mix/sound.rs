@@ -9,10 +9,11 @@ mod place;
 mod queue;
 mod voice;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use rules::select::StreamId;
+use rules::speaker::Loudness;
 
 use self::limiter::Limiter;
 use self::voice::Voice;
@@ -37,6 +38,16 @@ pub struct Mixer {
     next: i64,
     voices: BTreeMap<StreamId, Voice>,
     limiter: Limiter,
+    /// How loud everybody was in which frame, if anybody wants to know.
+    heard: Option<VecDeque<Heard>>,
+}
+
+/// How loud the streams are in a frame of the mix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Where the frame ends.
+    pub until: i64,
+    pub streams: Vec<Loudness>,
 }
 
 impl Mixer {
@@ -67,13 +78,30 @@ impl Mixer {
         self.voice(stream).set_place(heard, pan);
     }
 
+    /// From now on it is kept how loud everybody is, for [`Mixer::take_heard`].
+    pub fn listen(&mut self) {
+        self.heard.get_or_insert_default();
+    }
+
+    /// The oldest frame that ends at or before `until` and was not taken yet.
+    pub fn take_heard(&mut self, until: i64) -> Option<Heard> {
+        self.heard.as_mut()?.pop_front_if(|heard| heard.until <= until)
+    }
+
     /// Appends every full frame that ends at or before `until` and was not given yet.
     pub fn mix(&mut self, until: i64, out: &mut Vec<GridFrame>) {
         let until = until.clamp(-TIME_LIMIT, TIME_LIMIT);
         while (self.next + 1) * FRAME <= until {
             let mut pcm = vec![0.0; VALUES];
-            for voice in self.voices.values_mut() {
-                voice.mix(self.next * FRAME, until, &mut pcm);
+            let mut streams = Vec::new();
+            for (stream, voice) in &mut self.voices {
+                let power = voice.mix(self.next * FRAME, until, &mut pcm);
+                if self.heard.is_some() && power > 0.0 {
+                    streams.push(Loudness { stream: stream.clone(), power });
+                }
+            }
+            if let Some(heard) = &mut self.heard {
+                heard.push_back(Heard { until: (self.next + 1) * FRAME, streams });
             }
             self.limiter.run(&mut pcm);
             out.push(GridFrame { index: self.next, pcm });

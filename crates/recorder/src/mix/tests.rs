@@ -7,6 +7,7 @@ mod walk;
 use codec::video::Rect;
 use codec::{file, opus};
 use media::mp4::Finished;
+use rules::layout::Overlays;
 use rules::request::FrameFill;
 use rules::time::SECOND_NS;
 
@@ -33,11 +34,13 @@ impl Room {
             background_image: None,
             frame_fill: FrameFill::LastFrame,
             arrangement: Arrangement::Adaptive,
+            max_cells: 17,
+            overlays: Overlays::default(),
         };
         let encoder = encoder.map(str::to_owned);
         let video = VideoPlan { codec, encoder, fps: 25, bitrate: 500_000, gop_s: 4 };
         let audio = MixedAudio { rate: 48_000, channels: 2, bitrate: 64_000 };
-        Room::new(MixPlan { layout, images: BTreeMap::new(), video, audio })
+        Room::new(MixPlan { layout, images: BTreeMap::new(), fonts: Vec::new(), video, audio })
     }
 
     /// Media of the users from `from` to `to` (ms), at their grey levels; sound of all, no picture at level 0.

@@ -68,11 +68,14 @@ impl Mixing {
         for stream in tracks.streams() {
             let known = members.iter().any(|member| member.stream == stream);
             if !known && self.select.wants(&stream, members.len()) {
-                members.push(Member { stream, video: false });
+                members.push(Member { stream, name: String::new(), video: false });
             }
         }
         for member in &mut members {
             let shows = |published: &Published| published.is_video() && !published.muted;
+            if member.name != tracks.name(&member.stream.user) {
+                member.name = tracks.name(&member.stream.user).to_owned();
+            }
             member.video = tracks.recorded().any(|(_, p)| p.stream == member.stream && shows(p));
         }
         if members != self.members {

@@ -46,12 +46,18 @@ pub(super) struct Changes {
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     published: BTreeMap<Arc<str>, Published>,
+    /// What users who publish call themselves.
+    names: BTreeMap<String, String>,
 }
 
 impl Tracks {
     /// Takes in the whole state of a participant.
     pub fn update(&mut self, participant: &Participant) -> Changes {
         let user = &participant.identity;
+        match participant.tracks.is_empty() {
+            true => _ = self.names.remove(user),
+            false => _ = self.names.insert(user.clone(), participant.name.clone()),
+        }
         let stays = |sid: &Arc<str>| participant.tracks.iter().any(|track| *track.sid == **sid);
         let of_user = self.published.iter().filter(|(_, published)| published.stream.user == *user);
         let gone: Vec<Arc<str>> = of_user.filter(|(sid, _)| !stays(sid)).map(|(sid, _)| sid.clone()).collect();
@@ -96,6 +102,12 @@ impl Tracks {
 
     pub fn clear(&mut self) {
         self.published.clear();
+        self.names.clear();
+    }
+
+    /// What the user is called; may be empty.
+    pub fn name(&self, user: &str) -> &str {
+        self.names.get(user).map_or("", String::as_str)
     }
 
     pub fn recorded_track(&self, sid: &str) -> Option<&Published> {
@@ -197,6 +209,18 @@ mod tests {
         let streams = tracks.streams();
         let told: Vec<_> = streams.iter().map(|stream| (stream.user.as_str(), stream.kind)).collect();
         assert_eq!(told, [("early", StreamKind::Camera), ("early", StreamKind::Screen), ("late", StreamKind::Camera)]);
+    }
+
+    #[test]
+    fn a_name_is_the_last_one_told_while_its_user_publishes() {
+        let mut tracks = Tracks::default();
+        let sound = track("TR_a", TrackKind::Audio, TrackSource::Microphone);
+        for name in ["Ann", "Anna"] {
+            tracks.update(&Participant { name: name.into(), ..user(vec![sound.clone()]) });
+            assert_eq!(tracks.name("u"), name);
+        }
+        tracks.update(&user(Vec::new()));
+        assert_eq!(tracks.name("u"), "");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::tests::{camera, custom, members, plan, screen, streams};
 use super::*;
-use crate::request::Corner;
+use crate::request::{Clock, Corner};
+use crate::time::{MILLI_NS, Wall};
 
 fn mix(fields: serde_json::Value) -> Plan {
     plan(json!({ "Tapedeck": { "Mix": fields } }))
@@ -104,6 +105,18 @@ fn overlays_and_their_images_are_those_of_the_request() {
     assert_eq!(Vec::from_iter(custom.image_addresses()), addresses);
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+    assert!(plan.has_text() && mix(json!({ "MaxCells": 3 })).has_text() && !mix(json!({})).has_text());
+}
+
+#[test]
+fn the_clock_shows_the_time_of_its_zone() {
+    let text = |offset: i32, ms: i64| {
+        Clock { position: Corner::TopLeft, utc_offset_minutes: offset }.text(Wall(ms * MILLI_NS))
+    };
+    assert_eq!(text(0, 1_795_365_067_999), "2026-11-22 16:31:07");
+    assert_eq!(text(480, 1_795_365_067_000), "2026-11-23 00:31:07");
+    assert_eq!(text(-720, 951_868_799_000), "2000-02-29 11:59:59");
+    assert_eq!(text(-1, 0), "1969-12-31 23:59:00");
 }
 
 fn layouts() -> impl Strategy<Value = Arrangement> {

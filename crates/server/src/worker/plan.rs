@@ -1,6 +1,7 @@
 //! From a request to what a recorder makes of its streams.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use recorder::messages::{AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, VideoPlan};
 use rules::layout;
@@ -25,8 +26,8 @@ pub fn is_mixed(request: &Value) -> bool {
     request["RecordMode"] == 0
 }
 
-/// What a recorder makes of the streams of a task.
-pub fn output(request: &StartRecord, encoders: &Encoders) -> OutputPlan {
+/// What a recorder makes of the streams of a task. `fonts`: files of those that pictures are written with.
+pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> OutputPlan {
     let Encode { audio_channels, audio_bitrate_kbps, audio_sample_rate_hz: rate, .. } = request.encode;
     let (channels, bitrate) = (audio_channels as u8, audio_bitrate_kbps * 1000);
     match layout::Plan::of(request) {
@@ -34,6 +35,7 @@ pub fn output(request: &StartRecord, encoders: &Encoders) -> OutputPlan {
             video: video(&request.encode, encoders, layout.width, layout.height),
             layout,
             images: BTreeMap::new(),
+            fonts: fonts.to_vec(),
             audio: MixedAudio { rate, channels, bitrate },
         })),
         None => OutputPlan::Streams {

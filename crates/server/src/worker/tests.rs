@@ -36,6 +36,7 @@ impl Bench {
             program: "/nonexistent".into(),
             log: "off".into(),
             encoders: plan::Encoders::default(),
+            fonts: Vec::new(),
             max_cpu: 0,
             instance: "test".into(),
         };

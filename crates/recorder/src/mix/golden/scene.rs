@@ -96,7 +96,7 @@ impl Participant {
     }
 
     pub fn member(&self) -> Member {
-        Member { stream: self.stream(), video: matches!(self.camera, Camera::On | Camera::Coming) }
+        Member { stream: self.stream(), name: String::new(), video: matches!(self.camera, Camera::On | Camera::Coming) }
     }
 
     fn feed(&self, other: bool) -> Option<Feed> {

@@ -112,12 +112,15 @@ impl Voice {
     }
 
     /// Adds this stream's sound to the frame that begins at `start`. Everything up to `present` should have been pushed.
-    pub fn mix(&mut self, start: i64, present: i64, sum: &mut [f32]) {
+    /// Gives the mean of the squares of its samples.
+    pub fn mix(&mut self, start: i64, present: i64, sum: &mut [f32]) -> f32 {
         if self.place.is_unheard() {
-            return self.drop_unheard(start + FRAME, present);
+            self.drop_unheard(start + FRAME, present);
+            return 0.0;
         }
         self.fill(start, present);
         let ready = self.pcm.len().min(sum.len());
+        let power = self.pcm[..ready].iter().map(|sample| sample * sample).sum::<f32>() / sum.len() as f32;
         if ready > 0 {
             self.place.add(&self.pcm[..ready], &mut sum[..ready]);
             self.pcm.drain(..ready);
@@ -126,6 +129,7 @@ impl Voice {
             self.decoder = None;
             self.counts.lag = 0;
         }
+        power
     }
 
     /// Makes `pcm` as long as a frame at least, or as there is sound for.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use codec::{file, opus};
+use rules::layout::Overlays;
 use rules::request::FrameFill;
 
 use rules::time::SECOND_NS;
@@ -170,10 +171,18 @@ fn plan() -> MixPlan {
         background_image: None,
         frame_fill: FrameFill::LastFrame,
         arrangement: Arrangement::Adaptive,
+        max_cells: 17,
+        overlays: Overlays::default(),
     };
     let fps = (SECOND_NS / FRAME) as u32;
     let video = VideoPlan { codec: MixCodec::H264, encoder: None, fps, bitrate: 200_000, gop_s: 5 };
-    MixPlan { layout, images: BTreeMap::new(), video, audio: MixedAudio { rate: 16_000, channels: 1, bitrate: 32_000 } }
+    MixPlan {
+        layout,
+        images: BTreeMap::new(),
+        fonts: Vec::new(),
+        video,
+        audio: MixedAudio { rate: 16_000, channels: 1, bitrate: 32_000 },
+    }
 }
 
 /// Where signals begin in a file, nanoseconds, user by user.

@@ -59,7 +59,8 @@ impl Room {
 
     /// Who is there from `at` (ms) on; of each, whether the camera is on.
     pub fn members(&mut self, users: &[(&str, bool)], at: i64) {
-        let members = users.iter().map(|(user, video)| Member { stream: stream(user), video: *video }).collect();
+        let member = |user: &str, video| Member { stream: stream(user), name: String::new(), video };
+        let members = users.iter().map(|(user, video)| member(user, *video)).collect();
         self.mix().set_members(members, ms(at));
     }
 

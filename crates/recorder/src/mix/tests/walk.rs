@@ -170,6 +170,7 @@ fn plan(layout: Plan) -> MixPlan {
     MixPlan {
         layout,
         images: BTreeMap::new(),
+        fonts: Vec::new(),
         video,
         audio: MixedAudio { rate: 48_000, channels: 2, bitrate: 128_000 },
     }

@@ -1,7 +1,7 @@
 //! What a room should look and sound like, from what happened in it alone.
 
 use codec::video::Rect;
-use rules::layout::{Arrangement, Cell, Crop, Fill, Fit, Member, Plan, Region};
+use rules::layout::{Arrangement, Cell, Crop, Fill, Fit, Member, Overlays, Plan, Region};
 use rules::request::{FrameFill, RegionMedia};
 use rules::select::StreamId;
 
@@ -140,7 +140,8 @@ impl Model {
     }
 
     pub fn members(&self) -> Vec<Member> {
-        let member = |user: &usize| Member { stream: stream(*user), video: self.users[*user].camera };
+        let member =
+            |user: &usize| Member { stream: stream(*user), name: String::new(), video: self.users[*user].camera };
         self.there.iter().map(member).collect()
     }
 
@@ -160,7 +161,7 @@ impl Model {
     }
 
     pub fn scene(&self) -> Scene {
-        let cells = self.plan.cells(&self.members());
+        let cells = self.plan.cells(&self.members(), None);
         let tile = |cell: &Cell| {
             let rules::layout::Rect { x, y, width, height } = cell.rect;
             Some((Rect { x: x as i32, y: y as i32, width, height }, self.content(cell)?))
@@ -242,6 +243,8 @@ fn layout(random: &mut Random) -> Plan {
         background_image: None,
         frame_fill: if random.chance(50) { FrameFill::LastFrame } else { FrameFill::Black },
         arrangement,
+        max_cells: 17,
+        overlays: Overlays::default(),
     }
 }
 
