@@ -16,8 +16,6 @@ mod recording;
 pub mod sound;
 mod stage;
 #[cfg(test)]
-mod stage_tests;
-#[cfg(test)]
 mod tests;
 mod text;
 pub mod thread;

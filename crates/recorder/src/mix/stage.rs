@@ -254,3 +254,6 @@ fn groups(cells: &[Cell]) -> Vec<usize> {
 fn image(path: &Path) -> Result<Image> {
     Ok(codec::image::decode_transparent(&std::fs::read(path)?)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,8 @@ use rules::request::{Clock, Color, Corner, FrameFill, Mark, Watermark};
 use rules::select::{StreamId, StreamKind};
 use rules::time::{Mono, SECOND_NS, Wall};
 
-use super::feed::Feed;
-use super::stage::Stage;
-use super::text::{Typefaces, test_fonts};
+use super::{Feed, Stage, Typefaces};
+use crate::mix::text::test_fonts;
 use crate::unit::Picture;
 
 const WIDTH: u32 = 640;
