@@ -21,7 +21,7 @@ LARGE = (0, 0, 1024, 720)
 # The time of day: the right end of the clock, over places that nobody has.
 TIME = (1120, 672, 144, 40)
 ALICE, BOB, CHEN = 1, 2, 3
-BOBS_TONE = 600 + 100 * BOB
+ALICES_TONE = 600 + 100 * ALICE
 
 
 def test_the_large_window_shows_who_speaks(server, tmp_path):
@@ -50,21 +50,24 @@ def test_the_large_window_shows_who_speaks(server, tmp_path):
         for person in people:
             person.stop()
     (file,) = ended["RecordFileList"]
-    path = server.place(file)
-    seen = [shown for shown in probe(path, "--region", *LARGE, "--list")["video"]["list"] if shown.get("user") is not None]
-    turns = [(user, [shown["ms"] for shown in group]) for user, group in groupby(seen, lambda shown: shown["user"])]
+    path, file = server.place(file)
+    pictures = probe(path, "--region", *LARGE, "--list")["video"]["list"]
+    seen = [picture for picture in pictures if picture.get("user") is not None]
+    turns = [(user, [picture["ms"] for picture in group]) for user, group in groupby(seen, lambda seen: seen["user"])]
     assert [user for user, _ in turns][-2:] == [ALICE, BOB], turns
-    # She was shown from her first words on, he from the second or third beep on, and to the end.
-    assert all(len(times) > 50 for _, times in turns[-2:]), turns
-    first_beep = probe(path, "--tone", BOBS_TONE)["audio"]["beeps"][0]
-    assert 500 < turns[-1][1][0] - first_beep["ms"] < 4000, (turns[-1][1][0], first_beep)
+    # Both hum between their beeps: he has taken over a second after she fell silent, which was in the second after her
+    # last beep.
+    assert all(times[-1] - times[0] > 3000 for _, times in turns[-2:]), turns
+    beeps = probe(path, "--tone", ALICES_TONE)["audio"]["beeps"]
+    last_ms = max(beep["ms"] for beep in beeps if beep["level"] > 0.1)
+    assert 1000 < turns[-1][1][0] - last_ms < 3000, (turns[-1][1][0], beeps)
     assert_ticks(luma(path, TIME), 25, file["Duration"] / 1000)
 
 
 def luma(path, place):
-    """A part of all pictures, as lists of brightness."""
+    """A part of all pictures, 25 a second, as lists of brightness."""
     x, y, width, height = place
-    filters = f"crop={width}:{height}:{x}:{y},format=gray"
+    filters = f"fps=25,crop={width}:{height}:{x}:{y},format=gray"
     argv = ["ffmpeg", "-v", "error", "-i", path, "-vf", filters, "-f", "rawvideo", "-"]
     data = subprocess.run(argv, check=True, capture_output=True).stdout
     size = width * height
@@ -72,9 +75,10 @@ def luma(path, place):
 
 
 def assert_ticks(pictures, fps, seconds):
-    """The clock changes once a second and stands still in between."""
+    """The clock changes once a second and stands still in between; the first second is the encoder's."""
     assert any(level > 200 for level in pictures[fps]), "white digits"
     change = [sum(abs(a - b) for a, b in zip(*pair)) / len(pair[0]) for pair in zip(pictures, pictures[1:])]
-    ticks = [at for at, mean in enumerate(change) if mean > 0.4]
-    assert abs(len(ticks) - seconds) < 2, ticks
-    assert all(b - a == fps for a, b in zip(ticks, ticks[1:])), ticks
+    ticks = [at for at, mean in enumerate(change) if mean > 0.4 and at >= fps]
+    assert abs(len(ticks) - (seconds - 1)) < 2, ticks
+    # A mix that falls behind leaves out up to three of four frames.
+    assert all(abs(b - a - fps) <= 4 for a, b in zip(ticks, ticks[1:])), ticks
