@@ -110,7 +110,7 @@ impl Canvas {
     /// Lays a sprite over what is there, its upper left corner at (x, y); odd positions are moved to the even pixel
     /// before. Beyond the canvas it is cut off.
     pub fn lay(&mut self, sprite: &Sprite, x: i32, y: i32) {
-        for plane in 0..3 {
+        for (plane, black) in BLACK.into_iter().enumerate() {
             let shift = u32::from(plane > 0);
             let (width, height) = (sprite.width >> shift, sprite.height >> shift);
             let (x, y) = (i64::from(x >> 1 << 1 >> shift), i64::from(y >> 1 << 1 >> shift));
@@ -119,7 +119,6 @@ impl Canvas {
             if columns.is_empty() {
                 continue;
             }
-            let black = u16::from(BLACK[plane]);
             let (stride, pixels) = self.plane_mut(plane);
             for row in rows {
                 let from = row * width + columns.start..row * width + columns.end;
@@ -129,7 +128,7 @@ impl Canvas {
                     let rest = 255 - u16::from(*alpha);
                     // The black below the sprite is taken away.
                     let sum = over_255(u16::from(*below) * rest) + u16::from(*above);
-                    *below = sum.saturating_sub(over_255(black * rest)).min(255) as u8;
+                    *below = sum.saturating_sub(over_255(u16::from(black) * rest)).min(255) as u8;
                 }
             }
         }
