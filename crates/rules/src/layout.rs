@@ -100,20 +100,6 @@ impl Plan {
         })
     }
 
-    /// The addresses of all images that may be shown.
-    pub fn image_addresses(&self) -> BTreeSet<&str> {
-        let regions = match &self.arrangement {
-            Arrangement::Custom(regions) => &regions[..],
-            _ => &[],
-        };
-        let alternates = regions.iter().filter_map(|region| region.alternate.as_ref()).map(|image| image.url.as_str());
-        let watermarks = self.overlays.watermarks.iter().filter_map(|watermark| match &watermark.mark {
-            Mark::Image { image, .. } => Some(image.as_str()),
-            Mark::Text { .. } => None,
-        });
-        self.background_image.as_deref().into_iter().chain(alternates).chain(watermarks).collect()
-    }
-
     /// Whether anything may be written on the picture.
     pub fn has_text(&self) -> bool {
         self.overlays.has_text() || self.max_cells < MAX_STREAMS
@@ -135,6 +121,22 @@ impl Plan {
         };
         cells.retain(|cell| !cell.rect.is_empty());
         cells
+    }
+
+    /// Addresses of the images that may be drawn.
+    pub fn images(&self) -> BTreeSet<&str> {
+        let regions = match &self.arrangement {
+            Arrangement::Custom(regions) => regions.as_slice(),
+            _ => &[],
+        };
+        let alternates =
+            regions.iter().filter(|region| region.is_seen()).filter_map(|region| region.alternate.as_ref());
+        let watermarks = self.overlays.watermarks.iter().filter_map(|watermark| match &watermark.mark {
+            Mark::Image { image, .. } => Some(image.as_str()),
+            Mark::Text { .. } => None,
+        });
+        let alternates = alternates.map(|alternate| alternate.url.as_str());
+        self.background_image.as_deref().into_iter().chain(alternates).chain(watermarks).collect()
     }
 
     /// Whether the stream's sound is mixed.

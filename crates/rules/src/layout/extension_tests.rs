@@ -98,11 +98,11 @@ fn overlays_and_their_images_are_those_of_the_request() {
     let plan = mix(marks);
     assert_eq!(plan.overlays.clock.map(|clock| clock.position), Some(Corner::BottomLeft));
     assert_eq!(plan.overlays.watermarks.len(), 2);
-    assert_eq!(Vec::from_iter(plan.image_addresses()), ["https://example.com/w.png"]);
+    assert_eq!(Vec::from_iter(plan.images()), ["https://example.com/w.png"]);
     let alternate = json!({ "AlternateImage": "https://example.com/a.png" });
     let custom = custom([alternate.clone(), alternate, json!({})]);
     let addresses = ["https://example.com/a.png", "https://example.com/b.png"];
-    assert_eq!(Vec::from_iter(custom.image_addresses()), addresses);
+    assert_eq!(Vec::from_iter(custom.images()), addresses);
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
     assert!(plan.has_text() && mix(json!({ "MaxCells": 3 })).has_text() && !mix(json!({})).has_text());

@@ -75,6 +75,10 @@ impl Region {
         self.media != RegionMedia::VideoOnly
     }
 
+    pub(super) fn is_seen(&self) -> bool {
+        self.media != RegionMedia::AudioOnly
+    }
+
     pub(super) fn cell(&self, has_picture: bool, fill: Fill, label: Option<Label>) -> Cell {
         let rect = even(self.rect);
         let roundest = rect.width.min(rect.height) / 2;
@@ -85,7 +89,7 @@ impl Region {
             crop: self.crop,
             alpha: self.alpha,
             corner_radius: if self.corner_radius > roundest { 0 } else { self.corner_radius },
-            shows_video: self.media != RegionMedia::AudioOnly,
+            shows_video: self.is_seen(),
             has_picture,
             alternate: self.alternate.clone(),
             fill,

@@ -93,6 +93,18 @@ fn a_custom_layout_has_its_own_canvas() {
 }
 
 #[test]
+fn the_images_of_a_plan_are_those_that_may_be_drawn() {
+    let image = |name: &str| format!("https://example.com/{name}.png");
+    let plan = custom([
+        json!({ "AlternateImage": image("a") }),
+        json!({ "AlternateImage": image("never"), "MediaType": 1 }),
+        json!({ "AlternateImage": image("b"), "MediaType": 2 }),
+    ]);
+    assert_eq!(plan.images().into_iter().collect::<Vec<_>>(), [image("a"), image("b")]);
+    assert!(super::Plan { arrangement: Arrangement::Adaptive, background_image: None, ..plan }.images().is_empty());
+}
+
+#[test]
 fn an_update_changes_the_plan() {
     let running = request(custom_fields([json!({}), json!({}), json!({})]));
     let update = json!({
