@@ -28,6 +28,9 @@ http_bind = "127.0.0.1:{rooms}"
 udp_bind = "127.0.0.1:{media}"
 advertise = ["127.0.0.1"]
 
+[images]
+allowed_networks = ["127.0.0.0/8"]
+
 [[rooms.keys]]
 key = "{room_key}"
 secret = "{room_secret}"

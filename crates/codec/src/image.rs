@@ -12,6 +12,11 @@ pub const MAX_PIXELS: u64 = 4096 * 4096;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
+/// Whether a file says of itself that it is a JPEG or a PNG.
+pub fn is_image(bytes: &[u8]) -> bool {
+    bytes.starts_with(PNG) || bytes.starts_with(JPEG)
+}
+
 /// An image that may be transparent.
 pub struct Image {
     /// Laid over black.

@@ -102,7 +102,7 @@ pub enum OutputPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MixPlan {
     pub layout: layout::Plan,
-    /// Where the images of the layout are, by their addresses; those that could not be fetched are missing.
+    /// Where the images of the layout are, by their addresses; those that were not fetched, or not yet, are missing.
     pub images: BTreeMap<String, PathBuf>,
     /// Font files, the preferred one first.
     pub fonts: Vec<PathBuf>,

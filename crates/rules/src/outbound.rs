@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-// Not `std::net`, which has sockets.
+// Addresses only: the same module of `std` has sockets.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 

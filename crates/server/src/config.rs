@@ -19,6 +19,7 @@ pub use reader::{ConfigError, Problem, Sources};
 pub use values::{Codec, Secret, Size};
 
 use reader::Reader;
+use rules::outbound::Network;
 use values::Setting;
 
 /// Everything an operator can set. Relative paths are relative to the working directory, those of `spool` and
@@ -31,6 +32,7 @@ pub struct Config {
     pub mix: MixConfig,
     pub spool: FolderConfig,
     pub library: FolderConfig,
+    pub images: ImagesConfig,
     pub apps: Vec<AppConfig>,
     pub room_servers: Vec<ForeignRoomServer>,
 }
@@ -38,7 +40,7 @@ pub struct Config {
 /// `[server]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
-    /// Holds the database, spool, library and generated credentials.
+    /// Holds the database, spool, library, images of running tasks and generated credentials.
     pub data_dir: PathBuf,
     /// Where the OpenAPI answers.
     pub api_bind: SocketAddr,
@@ -103,6 +105,13 @@ pub struct FolderConfig {
     pub dir: PathBuf,
 }
 
+/// `[images]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImagesConfig {
+    /// Networks that images are fetched from although they are not public.
+    pub allowed_networks: Vec<Network>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -142,6 +151,7 @@ impl Default for Config {
             },
             spool: FolderConfig { dir: "spool".into() },
             library: FolderConfig { dir: "library".into() },
+            images: ImagesConfig { allowed_networks: Vec::new() },
             apps: Vec::new(),
             room_servers: Vec::new(),
         }
@@ -160,6 +170,7 @@ impl Config {
             mix: MixConfig::read(&mut reader, default.mix),
             spool: FolderConfig { dir: reader.get("spool.dir", default.spool.dir) },
             library: FolderConfig { dir: reader.get("library.dir", default.library.dir) },
+            images: ImagesConfig::read(&mut reader, default.images),
             apps: apps::read_apps(&mut reader),
             room_servers: apps::read_room_servers(&mut reader),
         };
@@ -175,6 +186,11 @@ impl Config {
     /// The folder of finished files.
     pub fn library_dir(&self) -> PathBuf {
         self.server.data_dir.join(&self.library.dir)
+    }
+
+    /// The folder of the images of running tasks.
+    pub fn images_dir(&self) -> PathBuf {
+        self.server.data_dir.join("images")
     }
 
     /// The database.
@@ -250,6 +266,12 @@ impl MixConfig {
             h265_encoder: encoder("mix.h265_encoder", default.h265_encoder, codec::video::Codec::H265, "hevc_nvenc"),
             fonts: reader.get("mix.fonts", default.fonts),
         }
+    }
+}
+
+impl ImagesConfig {
+    fn read(reader: &mut Reader, default: Self) -> Self {
+        Self { allowed_networks: reader.get("images.allowed_networks", default.allowed_networks) }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
+pub mod fetch;
 pub mod probe;
 pub mod process;
 pub mod publish;

@@ -14,9 +14,11 @@ use tokio::net::TcpListener;
 
 use crate::api::{self, AccessKey, App, Apps};
 use crate::config::{Config, RoomServerChoice};
+use crate::fetch::{self, Fetcher};
 use crate::shutdown::Shutdown;
 use crate::startup::Prepared;
 use crate::tasks::Tasks;
+use crate::worker::images::Images;
 use crate::worker::plan::Encoders;
 use crate::worker::{Worker, WorkerConfig};
 
@@ -107,9 +109,11 @@ fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String
     });
     let embedded = embedded.map(|server| (RoomServerChoice::Embedded.name().to_owned(), server));
     let millis = |duration: Duration| duration.as_millis() as u32;
+    let fetcher = Fetcher::new(fetch::Limits::default(), config.images.allowed_networks.clone())?;
     Ok(WorkerConfig {
         spool: std::path::absolute(config.spool_dir())?,
         library: std::path::absolute(config.library_dir())?,
+        images: Images::new(std::path::absolute(config.images_dir())?, fetcher),
         room_servers: foreign.chain(embedded).collect::<BTreeMap<_, _>>(),
         settings: Settings {
             fragment_ms: millis(config.recorder.fragment),

@@ -5,6 +5,7 @@
 //! [`Worker::resume`] goes on from there.
 
 pub mod child;
+pub mod images;
 pub mod library;
 mod load;
 pub mod plan;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
 use crate::clock::now_ms;
+use images::Images;
 use load::Loads;
 use plan::Encoders;
 use room::RoomCommand;
@@ -44,6 +46,7 @@ pub struct WorkerConfig {
     pub spool: PathBuf,
     /// Folder of complete files.
     pub library: PathBuf,
+    pub images: Images,
     /// Room servers by their names in the configuration.
     pub room_servers: BTreeMap<String, RoomServer>,
     pub settings: Settings,
@@ -131,6 +134,7 @@ impl Worker {
     pub async fn resume(&self) -> store::Result<usize> {
         let unfinished = self.inner.store.list_unfinished().await?;
         let count = unfinished.len();
+        self.inner.config.images.keep_only(&unfinished.iter().map(|unfinished| unfinished.task.id.0).collect());
         for store::Unfinished { task, .. } in unfinished {
             if task.state.is_running() {
                 // One that cannot be taken up any more has failed, which is told where it is found out.
@@ -155,13 +159,17 @@ impl Worker {
     async fn try_start(&self, task: &Task) -> Result<(), WorkerError> {
         let job = self.inner.job(task)?;
         std::fs::create_dir_all(&job.dir)?;
-        self.send(task, RoomCommand::Start(job)).await
+        self.send(task, RoomCommand::Start(job.clone())).await?;
+        images::begin(self, task, &job);
+        Ok(())
     }
 
     /// Has the recorder go on as the task's changed request says.
     pub async fn update(&self, task: &Task) -> Result<(), WorkerError> {
         let job = self.inner.job(task)?;
-        self.send(task, RoomCommand::Change(job)).await
+        self.send(task, RoomCommand::Change(job.clone())).await?;
+        images::begin(self, task, &job);
+        Ok(())
     }
 
     /// Has the task's recording ended and its files completed. May be repeated.
@@ -243,7 +251,7 @@ impl Inner {
         self.settling.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What a recorder is told of a task.
+    /// What a recorder is told of a task; of its images the room knows.
     fn job(&self, task: &Task) -> Result<TaskJob, WorkerError> {
         let request: StartRecord =
             serde_json::from_value(task.request.clone()).map_err(|error| WorkerError::Request(error.to_string()))?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use codec::image::Image;
 use codec::video::{Canvas, Draw, Rect, Scaler, rgb_to_yuv};
 use rules::layout::{Cell, Fill, Member, Plan};
+use rules::outbound;
 use rules::request::AlternateFill;
 use rules::select::StreamId;
 use rules::time::Wall;
@@ -85,13 +86,14 @@ impl Stage {
     /// Another layout, of the same size. Gives what is wrong with its images.
     pub fn set_plan(&mut self, plan: Plan, images: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
         let mut faults = Vec::new();
+        self.images.retain(|address, _| images.contains_key(address));
         for (address, path) in images {
             if self.images.contains_key(address) {
                 continue;
             }
             match image(path) {
                 Ok(image) => _ = self.images.insert(address.clone(), image),
-                Err(error) => faults.push(format!("image {address}: {error}")),
+                Err(error) => faults.push(format!("image {}: {error}", outbound::shown(address))),
             }
         }
         let whole = Rect::sized(plan.width, plan.height);

@@ -35,6 +35,7 @@ fn the_sample_shows_every_setting() {
     ServerConfig::read(&mut reader, default.server);
     RoomsConfig::read(&mut reader, default.rooms);
     RecorderConfig::read(&mut reader, default.recorder);
+    ImagesConfig::read(&mut reader, default.images);
     let table: toml::Table = SAMPLE.parse().unwrap();
     for name in reader.known() {
         let (section, last) = name.split_once('.').unwrap();
@@ -102,6 +103,8 @@ fn every_wrong_value_names_setting_value_and_what_is_allowed() {
         ("[recorder]\nkey_frame_every = \"1ms\"", ["recorder.key_frame_every", "1ms", "1s to 5m"]),
         ("[server]\nlog = \"=loud\"", ["server.log", "=loud", "a level"]),
         ("[server]\ndata_dir = \"\"", ["server.data_dir", "\"\"", "a path"]),
+        ("[images]\nallowed_networks = [\"10.0.0.1/8\"]", ["images.allowed_networks", "10.0.0.1/8", "\"10.0.0.0/8\""]),
+        ("[images]\nallowed_networks = [\"example.com\"]", ["images.allowed_networks", "example.com", "IP networks"]),
         ("[spool]\ndir = 3", ["spool.dir", "3", "a path"]),
         ("[[apps]]\nid = \"short\"", ["apps[0].id", "short", "24 letters and digits"]),
         ("[[apps]]\nname = \"x\"", ["apps[0].id", "is missing", "24 letters and digits"]),
@@ -171,6 +174,7 @@ fn text_sources_can_say_every_kind_of_value() {
         ("TAPEDECK_ROOMS_ENABLED", "false"),
         ("TAPEDECK_ROOMS_ADVERTISE", "1.2.3.4, ::1"),
         ("TAPEDECK_ROOMS_CODECS", "vp8,h264"),
+        ("TAPEDECK_IMAGES_ALLOWED_NETWORKS", "10.0.0.0/8, ::1/128"),
         ("TAPEDECK_ROOMS_MAX_MESSAGE", "2MiB"),
         ("TAPEDECK_RECORDER_FRAGMENT", "1s"),
         ("TAPEDECK_SERVER_DATA_DIR", "/srv"),
@@ -180,6 +184,7 @@ fn text_sources_can_say_every_kind_of_value() {
     assert!(!config.rooms.enabled);
     assert_eq!(config.rooms.advertise.len(), 2);
     assert_eq!(config.rooms.codecs, [Codec::Vp8, Codec::H264]);
+    assert_eq!(config.images.allowed_networks, ["10.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()));
     assert_eq!(config.rooms.max_message, Size::mib(2));
     assert_eq!(config.recorder.fragment, Duration::from_secs(1));
     assert_eq!(config.library_dir(), Path::new("/srv/library"));

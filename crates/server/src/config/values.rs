@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rules::outbound::Network;
 use toml::Value;
 
 /// A kind of value that a setting can have.
@@ -83,6 +84,15 @@ impl Setting for SocketAddr {
 
 impl Setting for IpAddr {
     const ALLOWED: &'static str = "an IP address";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Setting for Network {
+    const ALLOWED: &'static str =
+        "IP networks such as \"10.0.0.0/8\" or \"fd00::/8\", with no bit set behind the prefix";
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()

@@ -28,6 +28,10 @@ pub enum RoomCommand {
     Start(TaskJob),
     /// A mixed task as it is from now on.
     Change(TaskJob),
+    /// More images of a mixed task are there.
+    Images {
+        task: i64,
+    },
     Stop {
         task: i64,
         dir: PathBuf,
@@ -38,7 +42,7 @@ impl RoomCommand {
     fn task(&self) -> i64 {
         match self {
             RoomCommand::Start(job) | RoomCommand::Change(job) => job.task,
-            RoomCommand::Stop { task, .. } => *task,
+            RoomCommand::Images { task } | RoomCommand::Stop { task, .. } => *task,
         }
     }
 }
@@ -115,14 +119,20 @@ impl Supervisor {
         if self.inner.settling().contains(&task) {
             return None;
         }
-        let (duty, message) = match (command, self.duties.get(&task)) {
+        let command = match (command, self.duties.get(&task)) {
+            (RoomCommand::Images { .. }, Some(Duty::Record(job))) => RoomCommand::Change(job.clone()),
+            (command, _) => command,
+        };
+        let (duty, message) = match (self.with_images(command), self.duties.get(&task)) {
             // Also a start that a stop has overtaken.
             (RoomCommand::Start(_), Some(_)) | (RoomCommand::Stop { .. }, Some(Duty::Finish(_))) => return None,
-            (RoomCommand::Change(_), Some(Duty::Finish(_))) => return None,
+            (RoomCommand::Change(_) | RoomCommand::Images { .. }, Some(Duty::Finish(_))) => return None,
             (RoomCommand::Change(job), Some(Duty::Record(_))) => match MixChange::to(&job) {
                 Some(change) => (Duty::Record(job), Command::Change { task, change }),
                 None => return None,
             },
+            // A start or a change that comes finds the images.
+            (RoomCommand::Images { .. }, _) => return None,
             // Also a change that has overtaken its start.
             (RoomCommand::Start(job) | RoomCommand::Change(job), None) => {
                 (Duty::Record(job.clone()), Command::Start(job))
@@ -132,6 +142,14 @@ impl Supervisor {
         };
         self.duties.insert(task, duty);
         Some(message)
+    }
+
+    /// The newest layout always goes with the images that are there now, whichever of both is the news.
+    fn with_images(&self, mut command: RoomCommand) -> RoomCommand {
+        if let RoomCommand::Start(job) | RoomCommand::Change(job) = &mut command {
+            self.inner.config.images.fill(job);
+        }
+        command
     }
 
     /// One recorder process from its start to its end.

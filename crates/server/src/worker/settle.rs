@@ -84,6 +84,8 @@ async fn try_early(inner: &Inner, id: TaskRow, finished: &FinishedFile) -> anyho
 pub async fn try_settle(inner: &Arc<Inner>, id: TaskRow, ending: &mut Ending) -> anyhow::Result<()> {
     let (reason, ended_ms) = ending.stopped.get_or_insert_with(|| (UNKNOWN.to_owned(), now_ms())).clone();
     inner.store.advance_task(id, &TaskStep::Stopping { reason, ended_ms }).await?;
+    // Before the task has ended, so that a worker that dies here comes to it again.
+    inner.config.images.end(id.0).await;
     let task = inner.store.advance_task(id, &TaskStep::Finishing).await?;
     if !task.state.is_ended() {
         settle_files(inner, &task, ending).await?;

@@ -14,6 +14,7 @@ use store::{FileState, NewTask, Sqlite, Start, TaskState};
 
 use super::room::Supervisor;
 use super::*;
+use crate::fetch::{Fetcher, Limits};
 
 const SERVER: &str = "gone";
 
@@ -31,6 +32,7 @@ impl Bench {
         let config = WorkerConfig {
             spool: dir.path().join("spool"),
             library: dir.path().join("library"),
+            images: Images::new(dir.path().join("images"), Fetcher::new(Limits::default(), Vec::new()).unwrap()),
             room_servers: BTreeMap::new(),
             settings: Settings::default(),
             program: "/nonexistent".into(),
@@ -44,11 +46,10 @@ impl Bench {
     }
 
     async fn start(&self) -> Start {
-        let body = json!({
-            "AppId": "app", "RoomId": "room", "TaskId": "task", "RecordMode": 1,
-            "StorageConfig": { "Type": 1, "VodConfig": { "AccountId": "21", "Space": "media" } },
-        });
-        let request = StartRecord::parse(Version::V2023_11_01, &body).unwrap();
+        self.start_as(request(json!({ "RecordMode": 1 }))).await
+    }
+
+    async fn start_as(&self, request: StartRecord) -> Start {
         let key: TaskKey = request.key.clone();
         let new = NewTask {
             key,
@@ -86,6 +87,16 @@ impl Bench {
         };
         tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the task ends")
     }
+}
+
+/// A request with these fields added.
+fn request(fields: serde_json::Value) -> StartRecord {
+    let mut body = json!({
+        "AppId": "app", "RoomId": "room", "TaskId": "task",
+        "StorageConfig": { "Type": 1, "VodConfig": { "AccountId": "21", "Space": "media" } },
+    });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    StartRecord::parse(Version::V2023_11_01, &body).unwrap()
 }
 
 /// Half a second of Opus.
@@ -210,4 +221,54 @@ async fn repeated_commands_disturb_nothing() {
     let mut room = supervisor();
     bench.worker.inner.settling().insert(id);
     assert_eq!((room.accept(stop()), room.accept(start())), (None, None), "its files are being moved");
+}
+
+/// A mixed task of one region at `x`, which shows this image while alice is not seen.
+fn mixed(x: u32, image: &str) -> StartRecord {
+    request(json!({
+        "RecordMode": 0, "TargetStreams": { "StreamList": [{ "Index": 1, "UserId": "alice" }] },
+        "Layout": { "LayoutMode": 2, "CustomLayout": {
+            "Regions": [{ "StreamIndex": 1, "LocationX": x, "Width": 100, "Height": 100, "AlternateImage": image }],
+        } },
+    }))
+}
+
+#[tokio::test]
+async fn an_image_that_comes_goes_into_the_newest_layout() {
+    use recorder::messages::{Command, MixChange, OutputPlan};
+    const IMAGES: [&str; 2] = ["http://example.com/a.png", "http://example.com/b.png"];
+    let bench = Bench::new().await;
+    let Start::Started(task) = bench.start_as(mixed(0, IMAGES[0])).await else { panic!("it is the first") };
+    let id = task.id.0;
+    let started = bench.worker.inner.job(&task).unwrap();
+    let task = bench.store.change_request(task.id, &mixed(8, IMAGES[1]).into()).await.unwrap();
+    let changed = bench.worker.inner.job(&task).unwrap();
+    let with = |job: &TaskJob, image: Option<(&str, PathBuf)>| {
+        let mut job = job.clone();
+        let OutputPlan::Mix(plan) = &mut job.output else { panic!("it is mixed") };
+        plan.images = image.into_iter().map(|(url, path)| (url.to_owned(), path)).collect();
+        job
+    };
+    let change = |job: TaskJob| Command::Change { task: id, change: MixChange::to(&job).unwrap() };
+    let server = RoomServer { url: String::new(), api_key: String::new(), api_secret: String::new() };
+    let key = RoomKey { server: SERVER.into(), room: "room".into(), mix: Some(id) };
+    let mut room = Supervisor::new(bench.worker.inner.clone(), key, server);
+    let images = &bench.worker.inner.config.images;
+
+    assert_eq!(room.accept(RoomCommand::Images { task: id }), None, "it has not begun");
+    assert_eq!(room.accept(RoomCommand::Start(started.clone())), Some(Command::Start(started.clone())));
+    let path = images.keep(id, IMAGES[0], b"an image").unwrap();
+    let told = room.accept(RoomCommand::Images { task: id });
+    assert_eq!(told, Some(change(with(&started, Some((IMAGES[0], path))))));
+    assert_eq!(
+        room.accept(RoomCommand::Change(changed.clone())),
+        Some(change(changed.clone())),
+        "its image is not there"
+    );
+    assert_eq!(room.accept(RoomCommand::Images { task: id }), Some(change(changed.clone())), "one of before");
+    let path = images.keep(id, IMAGES[1], b"an image").unwrap();
+    let told = room.accept(RoomCommand::Images { task: id });
+    assert_eq!(told, Some(change(with(&changed, Some((IMAGES[1], path))))));
+    room.accept(RoomCommand::Stop { task: id, dir: changed.dir });
+    assert_eq!(room.accept(RoomCommand::Images { task: id }), None, "it is being stopped");
 }
