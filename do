@@ -10,8 +10,9 @@ CARGO_DENY_VERSION=0.20.2
 FONT_PACKAGES=(fonts-dejavu-core fonts-wqy-microhei)
 BUILD_PACKAGES=(build-essential pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
   libavdevice-dev libswscale-dev libswresample-dev)
-TEST_PACKAGES=(ffmpeg chromium python3-venv gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
-  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
+GSTREAMER_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad gstreamer1.0-libav)
+TEST_PACKAGES=(ffmpeg chromium python3-venv "${GSTREAMER_PACKAGES[@]}")
 
 help() {
   cat <<'TEXT'
@@ -19,7 +20,7 @@ help() {
 ./do demo                record two synthetic users and show their files
 ./do test [PYTEST...]    every test; with arguments only the end-to-end tests that they choose
 ./do lint                format, clippy, licences and sources of dependencies, rules of the house
-./do bench NAME [ARG...] a benchmark, e.g. single
+./do bench NAME [ARG...] a benchmark: single, mix
 TEXT
 }
 
@@ -193,6 +194,10 @@ bench() {
   need_packages ffmpeg
   need_tool python3 "install Python 3.11 or newer"
   cargo build --release -p tapedeck
+  if [ "$name" = mix ]; then
+    need_packages "${GSTREAMER_PACKAGES[@]}" gstreamer1.0-plugins-ugly
+    cargo build --release -p recorder --example mix
+  fi
   python3 "bench/$name.py" "$@"
 }
 

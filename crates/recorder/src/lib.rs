@@ -7,6 +7,8 @@
 //! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
 //! commands and gives reports.
 //!
+//! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room.
+//!
 //! Not here: storage, the store, HTTP. A recorder knows a room and a folder.
 
 mod audio;
@@ -26,8 +28,13 @@ mod unit;
 mod video;
 
 pub use child::run;
+pub use clock::Clock;
 pub use disk::{LOCK as FOLDER_LOCK, describe, remove_folder};
+pub use growing::Place;
+pub use mix::{Mix, MixEvent, MixJob};
 pub use names::path as spool_file;
+pub use sync::SyncQueue;
+pub use unit::{Picture, SoundPacket, Unit};
 
 /// Why something could not be recorded.
 #[derive(Debug, thiserror::Error)]

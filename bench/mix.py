@@ -1,0 +1,116 @@
+"""What it costs to mix a room, beside decoding and encoding alone, `ffmpeg` with xstack, and GStreamer's compositor.
+
+Everybody gets the same coded pictures of 640x360 at 25 fps and uses the same x264 with the same settings; counted is
+processor time, user and system, per second of the recording. The programs take turns, and ratios are taken within a
+turn; the table shows their medians. The floor encodes the very picture that the mix encodes: its coded pictures have the
+same number of bytes, which is checked.
+
+Then real rooms: what a recorder process costs and holds in memory, and how many rooms of four users fit into one core.
+
+Usage: ./do bench mix [--inputs 4,9,16] [--seconds 20] [--rounds 5] [--no-rooms] [--limit]
+"""
+
+import argparse
+import pathlib
+import statistics
+import tempfile
+
+from mixing import clips, contenders, rooms
+from single import Bench
+
+HD, FULL_HD = (1280, 720), (1920, 1080)
+
+
+def cases(counts, seconds):
+    moving = [(clips.moving(n, seconds), "clip") for n in range(max([*counts, 9]))]
+    of = lambda count: f"{count} moving"
+    yield from (contenders.Case(f"{of(n)}, 720p25", moving[:n], HD, 25, 2000, seconds) for n in counts)
+    yield contenders.Case(f"{of(9)}, 1080p30", moving[:9], FULL_HD, 30, 4000, seconds)
+    screens = [(clips.still(n, seconds), "first_picture") for n in range(3, 7)]
+    cameras_off = [(clips.black(seconds), "nothing")] * 2
+    yield contenders.Case("3 moving, 4 still, 2 off, 720p25", moving[:3] + screens + cameras_off, HD, 25, 2000, seconds)
+
+
+def measure(case, folder, rounds):
+    """Processor seconds per second, by contender, a list over the rounds."""
+    still = any(shows != "clip" for _, shows in case.clips)
+
+    def mixed():
+        cost, size = contenders.ours(case, folder)
+        sizes.add(size)
+        return cost
+
+    def floor(**options):
+        cost = contenders.example(case, "floor", folder, **options)
+        if not options.get("repeated"):
+            sizes.add(cost["bytes"])
+        parts.append((cost["decode"], cost["encode"]))
+        return cost["cpu"]
+
+    sizes, parts = set(), []
+    turns = {
+        "floor": lambda: floor(repeated=still),
+        "tapedeck": mixed,
+        "floor of what came": floor if still else None,
+        "floor with sound": lambda: floor(sound=True, repeated=still),
+        "tapedeck with sound": lambda: contenders.ours(case, folder, sound=True)[0],
+        "ffmpeg, 1 thread": lambda: contenders.ffmpeg_xstack(case, folder, 1),
+        "ffmpeg": lambda: contenders.ffmpeg_xstack(case, folder, 0),
+        "GStreamer": lambda: contenders.gstreamer_compositor(case, folder),
+    }
+    turns = {name: turn for name, turn in turns.items() if turn}
+    costs = {name: [] for name in turns}
+    for number in range(rounds):
+        # There and back: what gets slower or faster meanwhile hits everybody.
+        for name in list(turns)[:: 1 if number % 2 == 0 else -1]:
+            costs[name].append(turns[name]() / case.seconds)
+    assert len(sizes) == 1, f"mix and floor did not encode the same pictures: {sizes} bytes"
+    return costs
+
+
+def ratio(costs, name, to):
+    return statistics.median(a / b for a, b in zip(costs[name], costs[to]))
+
+
+def mixes(counts, seconds, rounds):
+    print("| | floor, CPU s/s | tapedeck | ffmpeg, 1 thread | ffmpeg | GStreamer | with sound: floor | tapedeck |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases(counts, seconds):
+            costs = measure(case, pathlib.Path(folder), rounds)
+            cells = [f"{statistics.median(costs['floor']):.4f}"]
+            cells += [f"{ratio(costs, name, 'floor'):.3f}" for name in ("tapedeck", "ffmpeg, 1 thread", "ffmpeg", "GStreamer")]
+            cells += [f"{statistics.median(costs['floor with sound']):.4f}", f"{ratio(costs, 'tapedeck with sound', 'floor with sound'):.3f}"]
+            if "floor of what came" in costs:
+                cells[1] += f" ({ratio(costs, 'tapedeck', 'floor of what came'):.3f} of what came)"
+            print(f"| {case.name} | {' | '.join(cells)} |", flush=True)
+
+
+def real_rooms(seconds, limit):
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(folder)
+        cost, memory, faults = rooms.record(bench, 1, 9, seconds)
+        print(f"\n9 users, one recorder: {cost:.3f} of a core, {memory:.0f} MB at most, {faults or 'every frame'}", flush=True)
+        cost, memory, faults = rooms.record(bench, 1, 4, seconds)
+        print(f"4 users, one recorder: {cost:.3f} of a core ({1 / cost:.1f} rooms), {memory:.0f} MB at most, {faults or 'every frame'}", flush=True)
+        if limit:
+            most, why = rooms.most_in_a_core(bench, 4, seconds, int(1 / cost))
+            print(f"{most} rooms of 4 users within one core; one more: {why}")
+        bench.stop()
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--inputs", default="4,9,16", help="numbers of users")
+    options.add_argument("--seconds", type=int, default=20)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--no-rooms", action="store_true", help="leave out the real rooms")
+    options.add_argument("--limit", action="store_true", help="also find out how many rooms one core mixes (takes root)")
+    options = options.parse_args()
+    mixes([int(count) for count in options.inputs.split(",") if count], options.seconds, options.rounds)
+    if not options.no_rooms:
+        real_rooms(options.seconds, options.limit)
+
+
+if __name__ == "__main__":
+    main()
