@@ -193,10 +193,12 @@ bench() {
   need_build
   need_packages ffmpeg
   need_tool python3 "install Python 3.11 or newer"
-  cargo build --release -p tapedeck
   if [ "$name" = mix ]; then
     need_packages "${GSTREAMER_PACKAGES[@]}" gstreamer1.0-plugins-ugly
-    cargo build --release -p recorder --example mix
+    # In one go: the example alone would build its dependencies again, with fewer features.
+    cargo build --release -p tapedeck -p recorder --bin tapedeck --example mix
+  else
+    cargo build --release -p tapedeck
   fi
   python3 "bench/$name.py" "$@"
 }

@@ -22,10 +22,10 @@ HD, FULL_HD = (1280, 720), (1920, 1080)
 
 
 def cases(counts, seconds):
+    """`counts`: numbers of users who all move."""
     moving = [(clips.moving(n, seconds), "clip") for n in range(max([*counts, 9]))]
-    of = lambda count: f"{count} moving"
-    yield from (contenders.Case(f"{of(n)}, 720p25", moving[:n], HD, 25, 2000, seconds) for n in counts)
-    yield contenders.Case(f"{of(9)}, 1080p30", moving[:9], FULL_HD, 30, 4000, seconds)
+    yield from (contenders.Case(f"{n} moving, 720p25", moving[:n], HD, 25, 2000, seconds) for n in counts)
+    yield contenders.Case("9 moving, 1080p30", moving[:9], FULL_HD, 30, 4000, seconds)
     screens = [(clips.still(n, seconds), "first_picture") for n in range(3, 7)]
     cameras_off = [(clips.black(seconds), "nothing")] * 2
     yield contenders.Case("3 moving, 4 still, 2 off, 720p25", moving[:3] + screens + cameras_off, HD, 25, 2000, seconds)

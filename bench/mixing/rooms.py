@@ -2,11 +2,13 @@
 what the worker tells it, makes one file of a room."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from single import BINARY, KEY, SECRET, CoreShare, cpu
@@ -28,13 +30,14 @@ class MixedRoom:
 
     def record(self):
         self.reports = self.folder / "reports"
+        quiet = {**os.environ, "TAPEDECK_SERVER_LOG": "error"}
         with self.reports.open("w") as reports:
-            self.recorder = subprocess.Popen([BINARY, "recorder"], stdin=subprocess.PIPE, stdout=reports, text=True)
+            self.recorder = subprocess.Popen([BINARY, "recorder"], stdin=subprocess.PIPE, stdout=reports, env=quiet, text=True)
         settings = {"fragment_ms": 400, "sync_ms": 2000, "reorder_ms": 1500, "key_frame_ms": 10000}
         self.tell({"do": "open", "url": self.bench.url, "api_key": KEY, "api_secret": SECRET, "room": self.name,
                    "identity": "recorder", "settings": settings})
         layout = {"width": SIZE[0], "height": SIZE[1], "background": [0, 0, 0], "background_image": None,
-                  "frame_fill": "last_frame", "arrangement": "adaptive"}
+                  "frame_fill": 0, "arrangement": "adaptive"}
         output = {"mode": "mix", "layout": layout, "images": {},
                   "video": {"codec": "h264", "encoder": None, "fps": FPS, "bitrate": KBITS * 1000, "gop_s": 4},
                   "audio": {"rate": 48000, "channels": 2, "bitrate": 64000}}
@@ -45,6 +48,14 @@ class MixedRoom:
         self.recorder.stdin.write(json.dumps(command) + "\n")
         self.recorder.stdin.flush()
 
+    def wait(self, report):
+        """Waits until the recorder has reported this."""
+        deadline = time.monotonic() + 60
+        while f'"report":"{report}"' not in self.reports.read_text():
+            if time.monotonic() > deadline:
+                sys.exit(f"the recorder does not report {report!r}:\n{self.reports.read_text()}")
+            time.sleep(0.1)
+
     def peak_mb(self):
         """The most memory that the recorder ever had, MB."""
         status = pathlib.Path(f"/proc/{self.recorder.pid}/status").read_text()
@@ -53,9 +64,7 @@ class MixedRoom:
     def stop(self):
         """Ends the recording; gives what the recorder reported."""
         self.tell({"do": "stop", "task": TASK})
-        deadline = time.monotonic() + 60
-        while '"stopped"' not in self.reports.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self.wait("stopped")
         self.recorder.stdin.close()
         self.recorder.wait(20)
         self.users.send_signal(signal.SIGINT)
@@ -73,7 +82,9 @@ def record(bench, rooms, users, seconds, share=None):
         room.record()
         if share:
             share.add(room.recorder.pid)
-    time.sleep(5)
+    for room in mixed:
+        room.wait("file_opened")
+    time.sleep(3)
     before, started = [sum(cpu(room.recorder.pid)) for room in mixed], time.monotonic()
     time.sleep(seconds)
     after, window = [sum(cpu(room.recorder.pid)) for room in mixed], time.monotonic() - started
