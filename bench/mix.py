@@ -1,9 +1,9 @@
 """What it costs to mix a room, beside decoding and encoding alone, `ffmpeg` with xstack, and GStreamer's compositor.
 
 Everybody gets the same coded pictures of 640x360 at 25 fps and uses the same x264 with the same settings; counted is
-processor time, user and system, per second of the recording. The programs take turns, and ratios are taken within a
-turn; the table shows their medians. The floor encodes the very picture that the mix encodes: its coded pictures have the
-same number of bytes, which is checked.
+processor time, user and system, per second of the recording. The programs take turns, and the least of its turns counts
+of each: whatever else the machine does only adds to a time. The floor encodes the very picture that the mix encodes: the
+coded pictures of both have the same number of bytes, which is checked.
 
 Then real rooms: what a recorder process costs and holds in memory, and how many rooms of four users fit into one core.
 
@@ -12,7 +12,6 @@ Usage: ./do bench mix [--inputs 4,9,16] [--seconds 20] [--rounds 5] [--no-rooms]
 
 import argparse
 import pathlib
-import statistics
 import tempfile
 
 from mixing import clips, contenders, rooms
@@ -32,7 +31,7 @@ def cases(counts, seconds):
 
 
 def measure(case, folder, rounds):
-    """Processor seconds per second, by contender, a list over the rounds."""
+    """The least processor seconds per second, by contender."""
     still = any(shows != "clip" for _, shows in case.clips)
 
     def mixed():
@@ -44,10 +43,9 @@ def measure(case, folder, rounds):
         cost = contenders.example(case, "floor", folder, **options)
         if not options.get("repeated"):
             sizes.add(cost["bytes"])
-        parts.append((cost["decode"], cost["encode"]))
         return cost["cpu"]
 
-    sizes, parts = set(), []
+    sizes = set()
     turns = {
         "floor": lambda: floor(repeated=still),
         "tapedeck": mixed,
@@ -65,11 +63,7 @@ def measure(case, folder, rounds):
         for name in list(turns)[:: 1 if number % 2 == 0 else -1]:
             costs[name].append(turns[name]() / case.seconds)
     assert len(sizes) == 1, f"mix and floor did not encode the same pictures: {sizes} bytes"
-    return costs
-
-
-def ratio(costs, name, to):
-    return statistics.median(a / b for a, b in zip(costs[name], costs[to]))
+    return {name: min(each) for name, each in costs.items()}
 
 
 def mixes(counts, seconds, rounds):
@@ -77,13 +71,20 @@ def mixes(counts, seconds, rounds):
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for case in cases(counts, seconds):
-            costs = measure(case, pathlib.Path(folder), rounds)
-            cells = [f"{statistics.median(costs['floor']):.4f}"]
-            cells += [f"{ratio(costs, name, 'floor'):.3f}" for name in ("tapedeck", "ffmpeg, 1 thread", "ffmpeg", "GStreamer")]
-            cells += [f"{statistics.median(costs['floor with sound']):.4f}", f"{ratio(costs, 'tapedeck with sound', 'floor with sound'):.3f}"]
-            if "floor of what came" in costs:
-                cells[1] += f" ({ratio(costs, 'tapedeck', 'floor of what came'):.3f} of what came)"
-            print(f"| {case.name} | {' | '.join(cells)} |", flush=True)
+            print(row(case, measure(case, pathlib.Path(folder), rounds)), flush=True)
+
+
+def row(case, costs):
+    """A line of the table."""
+
+    def ratio(name, to="floor"):
+        return f"{costs[name] / costs[to]:.3f}"
+
+    cells = [f"{costs['floor']:.4f}", *map(ratio, ("tapedeck", "ffmpeg, 1 thread", "ffmpeg", "GStreamer"))]
+    cells += [f"{costs['floor with sound']:.4f}", ratio("tapedeck with sound", "floor with sound")]
+    if "floor of what came" in costs:
+        cells[1] += f" ({ratio('tapedeck', 'floor of what came')} of what came)"
+    return f"| {case.name} | {' | '.join(cells)} |"
 
 
 def real_rooms(seconds, limit):
