@@ -37,8 +37,9 @@ class MixedRoom:
         self.tell({"do": "open", "url": self.bench.url, "api_key": KEY, "api_secret": SECRET, "room": self.name,
                    "identity": "recorder", "settings": settings})
         layout = {"width": SIZE[0], "height": SIZE[1], "background": [0, 0, 0], "background_image": None,
-                  "frame_fill": 0, "arrangement": "adaptive"}
-        output = {"mode": "mix", "layout": layout, "images": {},
+                  "frame_fill": 0, "arrangement": "adaptive", "max_cells": 17,
+                  "overlays": {"names": False, "clock": None, "watermarks": []}}
+        output = {"mode": "mix", "layout": layout, "images": {}, "fonts": [],
                   "video": {"codec": "h264", "encoder": None, "fps": FPS, "bitrate": KBITS * 1000, "gop_s": 4},
                   "audio": {"rate": 48000, "channels": 2, "bitrate": 64000}}
         self.tell({"do": "start", "task": TASK, "dir": str(self.folder), "select": {"targets": [], "excluded": []},

@@ -78,7 +78,7 @@ struct Cell<'a> {
 
 fn cells<'a>(job: &Job, users: &'a [User]) -> anyhow::Result<Vec<Cell<'a>>> {
     let members: Vec<_> = users.iter().map(|user| user.member.clone()).collect();
-    let cells = job.layout().cells(&members);
+    let cells = job.layout().cells(&members, None);
     let of = |(cell, user): (rules::layout::Cell, &'a User)| {
         let rules::layout::Rect { x, y, width, height } = cell.rect;
         let rect = Rect { x: x as i32, y: y as i32, width, height };

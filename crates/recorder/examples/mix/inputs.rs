@@ -41,7 +41,7 @@ fn user(job: &Job, number: usize, input: &Input) -> anyhow::Result<User> {
         Shows::Nothing => 0,
     });
     let sound = if job.sound { speech(number, job.seconds)? } else { Vec::new() };
-    Ok(User { member: Member { stream, video: input.shows != Shows::Nothing }, pictures, sound })
+    Ok(User { member: Member { stream, name: String::new(), video: input.shows != Shows::Nothing }, pictures, sound })
 }
 
 fn pictures(stream: &[u8]) -> anyhow::Result<Vec<Picture>> {

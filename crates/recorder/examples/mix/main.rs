@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use nix::time::{ClockId, clock_gettime};
 use recorder::messages::MixedAudio;
-use rules::layout::{Arrangement, Plan};
+use rules::layout::{Arrangement, Overlays, Plan};
 use rules::request::FrameFill;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,8 @@ impl Job {
             background_image: None,
             frame_fill: FrameFill::LastFrame,
             arrangement: Arrangement::Adaptive,
+            max_cells: 17,
+            overlays: Overlays::default(),
         }
     }
 }

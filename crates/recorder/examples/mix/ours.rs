@@ -17,7 +17,7 @@ const BEHIND: i64 = -400 * MILLI_NS;
 pub fn mix(job: &Job, users: Vec<User>) -> anyhow::Result<Cost> {
     let video =
         VideoPlan { codec: MixCodec::H264, encoder: None, fps: job.fps, bitrate: job.bitrate, gop_s: job.gop_s };
-    let plan = MixPlan { layout: job.layout(), images: BTreeMap::new(), video, audio: SOUND };
+    let plan = MixPlan { layout: job.layout(), images: BTreeMap::new(), fonts: Vec::new(), video, audio: SOUND };
     let settings = Settings::default();
     let syncs = SyncQueue::start(Duration::from_millis(settings.sync_ms.into()))?;
     let place = Place { source: Source::Mix, dir: job.folder.clone(), syncs };
