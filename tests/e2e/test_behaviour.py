@@ -200,8 +200,9 @@ def test_screen_beside_camera(cast):
         assert_in_sync(report)
 
 
-def test_a_picture_that_cannot_be_recorded_yet_is_told(cast):
+def test_a_picture_of_another_codec_is_encoded_anew_and_told(cast):
     file, report = cast.only("vp8")
-    assert report["video"] is None and len(report["audio"]["beeps"]) >= 10
-    assert file["AudioCodec"] == "aac" and not file.get("VideoCodec")
-    assert any("vp8" in line.lower() for line in cast.venue.server.process.lines)
+    assert_whole(report)
+    assert_in_sync(report)
+    assert (file["VideoCodec"], file["AudioCodec"]) == ("h264", "aac")
+    assert any("video/VP8 and is encoded anew" in line for line in cast.venue.server.process.lines)

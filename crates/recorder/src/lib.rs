@@ -5,7 +5,7 @@
 //! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`mix`] makes one
 //! picture and one sound of all streams; [`growing`] is the file either writes; [`sync`] and
 //! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
-//! commands and gives reports.
+//! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
 //!
 //! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room.
 //!
@@ -14,6 +14,7 @@
 mod audio;
 mod child;
 mod clock;
+mod decode;
 mod disk;
 mod growing;
 pub mod messages;
@@ -24,6 +25,7 @@ mod room;
 mod sync;
 mod take;
 mod track;
+mod transcode;
 mod unit;
 mod video;
 

@@ -242,7 +242,7 @@ impl Mix {
         let finished = recording.finish();
         self.events.extend(recording.take_events());
         for (stream, feed) in &self.feeds {
-            tracing::info!(?stream, counts = ?feed.counts, "pictures of the mix");
+            tracing::info!(?stream, counts = ?feed.counts(), "pictures of the mix");
         }
         finished.map(|()| Some(recording))
     }

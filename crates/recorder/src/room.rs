@@ -21,6 +21,7 @@ use crate::disk::DiskJob;
 use crate::messages::{Report, Settings};
 use crate::sync::SyncQueue;
 use crate::track::TrackReceiver;
+use crate::transcode::Transcoder;
 use crate::unit::Unit;
 use task::{Task, Wanted};
 use tracks::{Published, Tracks};
@@ -42,6 +43,8 @@ pub struct Room {
     users: BTreeMap<String, UserClock>,
     tracks: Tracks,
     receivers: BTreeMap<Arc<str>, TrackReceiver>,
+    /// Of tracks whose codec does not go into the file, where streams are recorded one by one.
+    transcoders: BTreeMap<Arc<str>, Transcoder>,
     tasks: BTreeMap<i64, Task>,
     connection: Connection,
     /// What [`Room::wanted`] tells may have changed.
@@ -69,6 +72,7 @@ impl Room {
             users: BTreeMap::new(),
             tracks: Tracks::default(),
             receivers: BTreeMap::new(),
+            transcoders: BTreeMap::new(),
             tasks: BTreeMap::new(),
             connection: Connection::Joining,
             selection_changed: false,
@@ -173,7 +177,7 @@ impl Room {
 
     /// Does what is due; call it every few milliseconds.
     pub fn handle_time(&mut self, now: Mono) {
-        let holding = self.receivers.iter().filter(|(_, receiver)| receiver.holds_media());
+        let holding = self.receivers.iter().filter(|(sid, r)| r.holds_media() || self.transcoders.contains_key(*sid));
         for sid in holding.map(|(sid, _)| sid.clone()).collect::<Vec<_>>() {
             if let Some(receiver) = self.receivers.get_mut(&sid) {
                 let user = user_clock(&mut self.users, receiver.stream());
@@ -212,6 +216,10 @@ impl Room {
         receiver.finish(user, &mut self.units);
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
         let now = self.clock.now();
+        if let Some(mut transcoder) = self.transcoders.remove(sid) {
+            transcode(&mut transcoder, &mut self.units);
+            self.units.extend(transcoder.rest().into_iter().map(Unit::Picture));
+        }
         self.deliver_to(&stream, now);
         for id in self.task_ids() {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
@@ -243,12 +251,17 @@ impl Room {
     fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {
         self.end_track(&sid);
         let Some(published) = self.tracks.recorded_track(&sid) else { return };
-        let any_codec = self.tasks.values().any(Task::decodes);
-        match TrackReceiver::new(published.stream.clone(), mime, clock_rate, any_codec, self.settings) {
-            Some(receiver) => _ = self.receivers.insert(sid, receiver),
+        let source = Source::from(published.stream.clone());
+        match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
+            Some(receiver) => {
+                let as_it_is = !receiver.is_video() || mime.eq_ignore_ascii_case("video/h264");
+                self.receivers.insert(sid.clone(), receiver);
+                if !as_it_is && !self.tasks.values().any(Task::decodes) {
+                    self.begin_transcoding(sid, &source, mime);
+                }
+            }
             None => {
                 let what = if published.is_video() { "picture" } else { "sound" };
-                let source = Source::from(published.stream.clone());
                 let text = format!("the {what} is {mime}, which cannot be recorded into MP4 yet");
                 self.task_ids().into_iter().for_each(|id| self.note(id, &source, &text));
                 self.tracks.set_note(&sid, text);
@@ -256,15 +269,36 @@ impl Room {
         }
     }
 
+    /// The track's pictures are encoded anew, which who reads the recording must know.
+    fn begin_transcoding(&mut self, sid: Arc<str>, source: &Source, mime: &str) {
+        let text = match Transcoder::start(self.settings.key_frame_ms) {
+            Ok(transcoder) => {
+                self.transcoders.insert(sid.clone(), transcoder);
+                format!("the picture is {mime} and is encoded anew, as H.264")
+            }
+            Err(error) => format!("the picture is {mime} and cannot be encoded anew: {error}"),
+        };
+        self.task_ids().into_iter().for_each(|id| self.note(id, source, &text));
+        self.tracks.set_note(&sid, text);
+    }
+
     fn ask_for_key_frames(&mut self, now: Mono) {
-        let waits = |stream: &StreamId| self.tasks.values().any(|task| task.needs_key_frame(stream));
+        let waits = |sid: &Arc<str>, stream: &StreamId| {
+            self.tasks.values().any(|task| task.needs_key_frame(stream))
+                || self.transcoders.get(sid).is_some_and(Transcoder::needs_key_frame)
+        };
         let muted = |sid: &str| self.tracks.recorded_track(sid).is_some_and(|published| published.muted);
-        let due = self.receivers.iter().filter(|(_, r)| r.is_video() && r.key_frame_is_due(waits(r.stream()), now));
+        let wanted =
+            |sid: &Arc<str>, r: &TrackReceiver| r.is_video() && r.key_frame_is_due(waits(sid, r.stream()), now);
+        let due = self.receivers.iter().filter(|(sid, receiver)| wanted(sid, receiver));
         self.actions.extend(due.filter(|(sid, _)| !muted(sid)).map(|(sid, _)| Action::KeyFrame(sid.clone())));
     }
 
-    /// Hands the units that a track gave to the takes of its stream.
+    /// Hands the units that a track gave to the takes of its stream, or to its transcoder.
     fn deliver(&mut self, sid: &Arc<str>, now: Mono) {
+        if let Some(transcoder) = self.transcoders.get_mut(sid) {
+            transcode(transcoder, &mut self.units);
+        }
         if self.units.is_empty() {
             return;
         }
@@ -292,6 +326,16 @@ impl Room {
     fn report(&mut self, report: Report) {
         self.actions.push(Action::Report(report));
     }
+}
+
+/// Puts what the transcoder has done in the place of what it is to do.
+fn transcode(transcoder: &mut Transcoder, units: &mut Vec<Unit>) {
+    for unit in units.drain(..) {
+        if let Unit::Picture(picture) = unit {
+            transcoder.push(picture);
+        }
+    }
+    units.extend(transcoder.done().into_iter().map(Unit::Picture));
 }
 
 /// The clock of the stream's user, made at the first use.

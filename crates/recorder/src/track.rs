@@ -50,20 +50,14 @@ enum Media {
 }
 
 impl TrackReceiver {
-    /// Nothing for codecs that cannot be recorded: as they are, or (`any_codec`) decoded.
-    pub fn new(
-        stream: StreamId,
-        mime: &str,
-        clock_rate: u32,
-        any_codec: bool,
-        settings: Settings,
-    ) -> Option<TrackReceiver> {
+    /// Nothing for codecs that cannot be recorded.
+    pub fn new(stream: StreamId, mime: &str, clock_rate: u32, settings: Settings) -> Option<TrackReceiver> {
         let video = |codec| (Media::Video(Box::new(Depacketizer::new(codec))), Pace::Picture);
         let (media, pace) = match mime.to_ascii_lowercase().as_str() {
             "video/h264" => video(VideoCodec::H264),
-            "video/vp8" if any_codec => video(VideoCodec::Vp8),
-            "video/vp9" if any_codec => video(VideoCodec::Vp9),
-            "video/av1" if any_codec => video(VideoCodec::Av1),
+            "video/vp8" => video(VideoCodec::Vp8),
+            "video/vp9" => video(VideoCodec::Vp9),
+            "video/av1" => video(VideoCodec::Av1),
             "audio/opus" => (Media::Audio { lost: false }, Pace::Sound),
             _ => return None,
         };
@@ -279,7 +273,7 @@ mod tests {
         let stream = StreamId { user: "u".into(), kind: StreamKind::Camera };
         let settings = Settings::default();
         let mut receiver =
-            TrackReceiver::new(stream, "video/H264", 90_000, false, settings).expect("a codec that is recorded");
+            TrackReceiver::new(stream, "video/H264", 90_000, settings).expect("a codec that is recorded");
         let (user, mut out) = (UserClock::default(), Vec::new());
         let start = Mono(1_000 * MILLI_NS);
         assert!(!receiver.key_frame_is_due(true, start), "it will begin with a key frame");

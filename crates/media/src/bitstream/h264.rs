@@ -38,6 +38,30 @@ pub struct H264Config {
     pub reorder_frames: Option<u32>,
 }
 
+impl H264Config {
+    /// What these two NAL units say.
+    pub fn new(sps: &[u8], pps: &[u8]) -> Result<H264Config, Malformed> {
+        Ok(H264Config::listing(&Sps::parse(sps)?, sps.to_vec(), vec![pps.to_vec()]))
+    }
+
+    /// Of a sequence parameter set, as it is and taken apart, and the picture parameter sets that refer to it.
+    pub(crate) fn listing(parsed: &Sps, sps: Vec<u8>, pps: Vec<Vec<u8>>) -> H264Config {
+        H264Config {
+            sps,
+            pps,
+            width: parsed.width,
+            height: parsed.height,
+            profile: parsed.profile,
+            compatibility: parsed.compatibility,
+            level: parsed.level,
+            chroma_format: parsed.chroma_format,
+            bit_depth_luma: parsed.bit_depth_luma,
+            bit_depth_chroma: parsed.bit_depth_chroma,
+            reorder_frames: parsed.reorder_frames,
+        }
+    }
+}
+
 /// A sequence parameter set, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sps {

@@ -48,19 +48,7 @@ impl ParameterSets {
         let others = self.pps.values().filter(|(ids, _)| ids.sps == *sps_id && ids.pps != pps);
         let mut listed = vec![first.clone()];
         listed.extend(others.map(|(_, nal)| nal.clone()).take(MAX_PPS_LISTED - 1));
-        let config = H264Config {
-            sps: nal.clone(),
-            pps: listed,
-            width: sps.width,
-            height: sps.height,
-            profile: sps.profile,
-            compatibility: sps.compatibility,
-            level: sps.level,
-            chroma_format: sps.chroma_format,
-            bit_depth_luma: sps.bit_depth_luma,
-            bit_depth_chroma: sps.bit_depth_chroma,
-            reorder_frames: sps.reorder_frames,
-        };
+        let config = H264Config::listing(sps, nal.clone(), listed);
         Some((sps.clone(), self.last.share(VideoConfig::H264(config))))
     }
 }

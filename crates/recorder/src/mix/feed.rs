@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use codec::video::{self, Decoder};
-use media::packet::VideoCodec;
+use codec::video;
 use rules::time::Mono;
 
+use crate::decode::{Counts, PictureDecoder};
 use crate::unit::Picture;
 
 /// Coded pictures that wait for their time: some seconds of a fast camera. More come only when the mix stands still.
@@ -18,16 +18,13 @@ const MAX_BYTES: usize = 24 << 20;
 pub struct Feed {
     waiting: VecDeque<Picture>,
     bytes: usize,
-    decoder: Option<(VideoCodec, Decoder)>,
+    decoder: PictureDecoder,
     shown: Option<Shown>,
-    /// Pictures cannot be decoded right until a key frame comes.
-    broken: bool,
     /// Where the picture ends: the camera was switched off, or the track went.
     ends_at: Option<Mono>,
     /// What is shown is of the present.
     live: bool,
     serial: u64,
-    pub counts: Counts,
 }
 
 /// The picture of a stream at the present moment.
@@ -37,20 +34,6 @@ pub struct Shown {
     pub rotation: u16,
     /// Another one for each picture of the stream.
     pub serial: u64,
-}
-
-/// What became of the pictures of a stream.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    pub decoded: u64,
-    /// Not decoded because something that they refer to is missing.
-    pub skipped: u64,
-    /// Refused by the decoder, or found damaged by it.
-    pub undecodable: u64,
-    /// Dropped because the mix fell behind.
-    pub dropped: u64,
-    /// Width and height of the last picture decoded, pixels.
-    pub size: (u32, u32),
 }
 
 impl Feed {
@@ -63,10 +46,9 @@ impl Feed {
     /// Takes a picture.
     pub fn push(&mut self, picture: Picture) {
         if self.waiting.len() >= MAX_WAITING || self.bytes >= MAX_BYTES {
-            self.counts.dropped += self.waiting.len() as u64;
+            self.decoder.left_out(self.waiting.len() as u64);
             self.waiting.clear();
             self.bytes = 0;
-            self.broken = true;
         }
         self.bytes += picture.data.len();
         self.waiting.push_back(picture);
@@ -87,8 +69,8 @@ impl Feed {
         while let Some(old) = self.waiting.pop_front_if(|picture| picture.at < at) {
             self.bytes -= old.data.len();
         }
-        (self.shown, self.decoder) = (None, None);
-        (self.live, self.broken) = (false, false);
+        self.decoder.begin_anew();
+        (self.shown, self.live) = (None, false);
         self.ends_at = self.ends_at.filter(|end| *end > at);
         !self.waiting.is_empty()
     }
@@ -119,56 +101,18 @@ impl Feed {
     /// Whether only a key frame helps: nothing was decoded yet, or something is missing.
     pub fn needs_key_frame(&self) -> bool {
         let coming = self.waiting.iter().any(|picture| picture.key);
-        !coming && (self.broken || self.decoder.is_none())
+        !coming && self.decoder.needs_key_frame()
+    }
+
+    /// What became of its pictures.
+    pub fn counts(&self) -> Counts {
+        self.decoder.counts
     }
 
     fn decode(&mut self, picture: &Picture) {
-        self.broken |= picture.after_loss;
-        if picture.key && !picture.after_loss {
-            self.broken = false;
-        }
-        if self.broken {
-            self.counts.skipped += 1;
-            return;
-        }
-        match self.try_decode(picture) {
-            Ok(Some(decoded)) if !decoded.damaged => {
-                self.counts.decoded += 1;
-                let view = decoded.view();
-                self.counts.size = (view.width, view.height);
-                self.serial += 1;
-                self.live = true;
-                self.shown = Some(Shown { picture: decoded, rotation: picture.rotation, serial: self.serial });
-            }
-            // A picture that is not meant to be shown.
-            Ok(None) => {}
-            Ok(Some(_)) | Err(_) => {
-                self.counts.undecodable += 1;
-                self.broken = true;
-            }
-        }
-    }
-
-    fn try_decode(&mut self, picture: &Picture) -> codec::Result<Option<video::Picture>> {
-        if let Some(config) = &picture.config
-            && self.decoder.as_ref().is_none_or(|(codec, _)| *codec != config.codec())
-        {
-            self.decoder = Some((config.codec(), Decoder::new(decoder_of(config.codec()), 1)?));
-        }
-        let Some((codec, decoder)) = &mut self.decoder else { return Ok(None) };
-        let decoded = match codec {
-            VideoCodec::H264 => decoder.decode_sized(&picture.data, 0)?,
-            _ => decoder.decode(&picture.data, 0)?,
-        };
-        Ok(decoded.into_iter().next_back())
-    }
-}
-
-fn decoder_of(codec: VideoCodec) -> video::Codec {
-    match codec {
-        VideoCodec::H264 => video::Codec::H264,
-        VideoCodec::Vp8 => video::Codec::Vp8,
-        VideoCodec::Vp9 => video::Codec::Vp9,
-        VideoCodec::Av1 => video::Codec::Av1,
+        let Some(decoded) = self.decoder.decode(picture) else { return };
+        self.serial += 1;
+        self.live = true;
+        self.shown = Some(Shown { picture: decoded, rotation: picture.rotation, serial: self.serial });
     }
 }

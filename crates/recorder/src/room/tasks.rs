@@ -14,6 +14,8 @@ use crate::messages::{MixChange, Report, TaskJob};
 use crate::mix::MixEvent;
 use crate::take::TakeEvent;
 use crate::track::TrackReceiver;
+use crate::transcode::Transcoder;
+use crate::unit::Unit;
 
 /// How long a stop waits for packets that were sent again, when some are missing.
 const STOP_PATIENCE_NS: i64 = 500 * MILLI_NS;
@@ -110,6 +112,7 @@ impl Room {
             }
             self.deliver(&sid, now);
         }
+        self.deliver_transcoded(id, now);
         let Some(mut task) = self.tasks.remove(&id) else { return };
         self.selection_changed = true;
         if self.connection != Connection::Up {
@@ -125,6 +128,19 @@ impl Room {
             self.report(Report::Note { task: id, source: stream.into(), text: format!("closing: {error}") });
         }
         self.actions.push(Action::Disk(job));
+    }
+
+    /// Hands over what is still being transcoded of the task's streams.
+    fn deliver_transcoded(&mut self, id: i64, now: Mono) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let own = |sid: &Arc<str>| self.receivers.get(sid).is_some_and(|receiver| task.records(receiver.stream()));
+        let sids: Vec<Arc<str>> = self.transcoders.keys().filter(|sid| own(sid)).cloned().collect();
+        for sid in sids {
+            let Some(stream) = self.receivers.get(&sid).map(|receiver| receiver.stream().clone()) else { continue };
+            let rest = self.transcoders.get_mut(&sid).map(Transcoder::rest).unwrap_or_default();
+            self.units.extend(rest.into_iter().map(Unit::Picture));
+            self.deliver_to(&stream, now);
+        }
     }
 
     /// Reports what became of a call to a take.

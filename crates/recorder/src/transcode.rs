@@ -1,0 +1,306 @@
+//! Pictures of codecs that do not go into the file as they are: decoded, and encoded as H.264, one by one, at the times
+//! at which they were captured. On a thread of its own, because the media thread must never wait for an encoder.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::time::Duration;
+
+use codec::video::{Codec, Config, Encoder, I420};
+use media::bitstream::annex_b;
+use media::bitstream::h264::{self, H264Config, nal};
+use media::packet::VideoConfig;
+use rules::time::{MILLI_NS, Mono};
+
+use crate::Result;
+use crate::decode::PictureDecoder;
+use crate::unit::Picture;
+
+/// Pictures that may wait: two seconds of a fast camera. Beyond it pictures are left out up to the next key frame.
+const WAITING: usize = 120;
+/// The last pictures of a track are waited for this long.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Bits per pixel and picture: a little more than a mix has, for the picture was coded before.
+const BITS_PER_PIXEL: f64 = 0.12;
+/// Pictures per second that the bit rate is reckoned with, and its bounds, bit/s.
+const RATE: u32 = 30;
+const BITRATES: (u32, u32) = (150_000, 8_000_000);
+
+/// One track's pictures on their way through the thread.
+pub struct Transcoder {
+    inputs: SyncSender<Input>,
+    outputs: Receiver<Output>,
+    /// Pictures left out since the last one that found room.
+    left_out: u64,
+    /// Only a key frame of the sender helps.
+    needs_key_frame: bool,
+}
+
+enum Input {
+    /// So many pictures before it were left out.
+    Picture(Picture, u64),
+    /// Answered when all before it is done.
+    Mark,
+}
+
+enum Output {
+    Picture(Picture),
+    NeedsKeyFrame(bool),
+    Mark,
+}
+
+impl Transcoder {
+    /// `key_frame_ms`: the longest time from key frame to key frame.
+    pub fn start(key_frame_ms: u32) -> Result<Transcoder> {
+        let (inputs, queue) = sync_channel(WAITING);
+        let (tell, outputs) = channel();
+        let work = move || run(Transcoding::new(key_frame_ms), &queue, &|output| _ = tell.send(output));
+        std::thread::Builder::new().name("transcode".into()).spawn(work)?;
+        Ok(Transcoder { inputs, outputs, left_out: 0, needs_key_frame: true })
+    }
+
+    pub fn push(&mut self, picture: Picture) {
+        match self.inputs.try_send(Input::Picture(picture, self.left_out)) {
+            Ok(()) => self.left_out = 0,
+            Err(TrySendError::Full(_)) => self.left_out += 1,
+            Err(TrySendError::Disconnected(_)) => tracing::error!("transcoding broke off"),
+        }
+    }
+
+    /// The pictures that are done.
+    pub fn done(&mut self) -> Vec<Picture> {
+        let outputs: Vec<Output> = self.outputs.try_iter().collect();
+        outputs.into_iter().filter_map(|output| self.take(output)).collect()
+    }
+
+    /// The pictures that are done once all that was pushed is. Waits for them, for as long as it may take.
+    pub fn rest(&mut self) -> Vec<Picture> {
+        let mut pictures = Vec::new();
+        if self.inputs.send(Input::Mark).is_err() {
+            return self.done();
+        }
+        loop {
+            match self.outputs.recv_timeout(PATIENCE) {
+                Ok(Output::Mark) => return pictures,
+                Ok(output) => pictures.extend(self.take(output)),
+                Err(RecvTimeoutError::Timeout) => {
+                    tracing::error!("transcoding is so far behind that its last pictures are lost");
+                    return pictures;
+                }
+                Err(RecvTimeoutError::Disconnected) => return pictures,
+            }
+        }
+    }
+
+    /// Whether only a key frame of the sender brings further pictures.
+    pub fn needs_key_frame(&self) -> bool {
+        self.needs_key_frame || self.left_out > 0
+    }
+
+    fn take(&mut self, output: Output) -> Option<Picture> {
+        match output {
+            Output::Picture(picture) => Some(picture),
+            Output::NeedsKeyFrame(needs) => {
+                self.needs_key_frame = needs;
+                None
+            }
+            Output::Mark => None,
+        }
+    }
+}
+
+fn run(mut transcoding: Transcoding, queue: &Receiver<Input>, tell: &impl Fn(Output)) {
+    let (mut needed, mut failed) = (true, false);
+    for input in queue {
+        let (picture, left_out) = match input {
+            Input::Mark => {
+                tell(Output::Mark);
+                continue;
+            }
+            Input::Picture(picture, left_out) => (picture, left_out),
+        };
+        match transcoding.push(&picture, left_out) {
+            Ok(done) => done.into_iter().for_each(|picture| tell(Output::Picture(picture))),
+            Err(error) => {
+                if !std::mem::replace(&mut failed, true) {
+                    tracing::error!(%error, "a picture cannot be encoded");
+                }
+            }
+        }
+        let needs = transcoding.decoder.needs_key_frame();
+        if needs != needed {
+            needed = needs;
+            tell(Output::NeedsKeyFrame(needs));
+        }
+    }
+    tracing::info!(counts = ?transcoding.decoder.counts, "pictures transcoded");
+}
+
+/// What the thread does. Pure but for the codecs.
+struct Transcoding {
+    decoder: PictureDecoder,
+    encoder: Option<Open>,
+    key_frame_ns: i64,
+}
+
+/// An encoder for pictures of one size.
+struct Open {
+    size: (u32, u32),
+    encoder: Encoder,
+    /// Number of the next picture.
+    next: i64,
+    /// When the last key frame was captured.
+    key_at: Option<Mono>,
+    /// That of the last key frame, and shared as long as it stays the same.
+    config: Option<Arc<VideoConfig>>,
+}
+
+impl Transcoding {
+    fn new(key_frame_ms: u32) -> Transcoding {
+        let key_frame_ns = i64::from(key_frame_ms) * MILLI_NS;
+        Transcoding { decoder: PictureDecoder::default(), encoder: None, key_frame_ns }
+    }
+
+    /// `left_out`: so many pictures before it are missing.
+    fn push(&mut self, picture: &Picture, left_out: u64) -> Result<Option<Picture>> {
+        if left_out > 0 {
+            self.decoder.left_out(left_out);
+        }
+        let Some(decoded) = self.decoder.decode(picture) else { return Ok(None) };
+        let view = even(decoded.view());
+        let size = (view.width, view.height);
+        let open = match &mut self.encoder {
+            Some(open) if open.size == size => open,
+            encoder => encoder.insert(Open::new(size)?),
+        };
+        let due = open.key_at.is_none_or(|at| picture.at.since(at) >= self.key_frame_ns);
+        let key = picture.key || due;
+        let packets = open.encoder.encode(&view, open.next, key)?;
+        open.next += 1;
+        // Without delay and look-ahead each picture comes out at once.
+        let Some(packet) = packets.into_iter().next_back() else { return Ok(None) };
+        if packet.key {
+            open.key_at = Some(picture.at);
+            let config = VideoConfig::H264(config_of(&packet.data)?);
+            if open.config.as_deref() != Some(&config) {
+                open.config = Some(Arc::new(config));
+            }
+        }
+        Ok(Some(Picture {
+            data: annex_b::to_lengths(&packet.data).into(),
+            key: packet.key,
+            after_loss: false,
+            config: open.config.clone().filter(|_| packet.key),
+            ..picture.clone()
+        }))
+    }
+}
+
+impl Open {
+    fn new(size: (u32, u32)) -> Result<Open> {
+        let (width, height) = size;
+        let bits = f64::from(width) * f64::from(height) * f64::from(RATE) * BITS_PER_PIXEL;
+        let bitrate = (bits as u32).clamp(BITRATES.0, BITRATES.1);
+        // Key frames are asked for by time: pictures come at any rate.
+        let config = Config::recording(Codec::H264, width, height, RATE, bitrate, RATE * 600);
+        Ok(Open { size, encoder: Encoder::new(&config)?, next: 0, key_at: None, config: None })
+    }
+}
+
+/// The picture without an odd last row and column, which H.264 pictures of calls cannot have.
+fn even(picture: I420<'_>) -> I420<'_> {
+    let side = |pixels: u32| (pixels & !1).max(pixels.min(2));
+    I420 { width: side(picture.width), height: side(picture.height), ..picture }
+}
+
+fn config_of(data: &[u8]) -> Result<H264Config> {
+    let units =
+        |wanted: u8| annex_b::nal_units(data).find(|unit| h264::nal_type(unit[0]) == wanted).unwrap_or_default();
+    H264Config::new(units(nal::SPS), units(nal::PPS))
+        .map_err(|_| crate::Error::Internal("the encoder's parameter sets cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use codec::video::Canvas;
+
+    use super::*;
+
+    /// Coded pictures of one size, captured every 40 ms from `from` (ms) on; the first one is a key frame.
+    fn coded(codec: Codec, (width, height): (u32, u32), from: i64, count: i64) -> Vec<Picture> {
+        let mut encoder = Encoder::new(&Config::live(codec, width, height, 25, 400_000, 1_000)).expect("an encoder");
+        let mut canvas = Canvas::new(width, height).expect("a canvas");
+        let config = Arc::new(VideoConfig::Vp8 { width: width as u16, height: height as u16 });
+        let picture = |n: i64| {
+            canvas.fill(codec::video::Rect::sized(width, height), [40 + n as u8, 100, 150]);
+            let packet = encoder.encode_canvas(&mut canvas, n, n == 0).expect("encoded").remove(0);
+            Picture {
+                at: Mono((from + n * 40) * MILLI_NS),
+                arrival: Mono((from + n * 40) * MILLI_NS),
+                data: packet.data,
+                key: packet.key,
+                after_loss: false,
+                config: packet.key.then(|| config.clone()),
+                rotation: 0,
+            }
+        };
+        (0..count).map(picture).collect()
+    }
+
+    fn through(transcoding: &mut Transcoding, pictures: &[Picture]) -> Vec<Picture> {
+        pictures.iter().filter_map(|picture| transcoding.push(picture, 0).expect("transcoded")).collect()
+    }
+
+    #[test]
+    fn every_picture_comes_out_at_its_time_with_its_content() {
+        let pictures = coded(Codec::Vp8, (320, 180), 0, 50);
+        let mut transcoding = Transcoding::new(1_000);
+        let done = through(&mut transcoding, &pictures);
+        let times = |pictures: &[Picture]| pictures.iter().map(|picture| picture.at).collect::<Vec<_>>();
+        assert_eq!(times(&done), times(&pictures));
+        let keys: Vec<usize> = (0..50).filter(|n| done[*n].key).collect();
+        assert_eq!(keys, [0, 25]);
+        assert!(done.iter().all(|picture| picture.config.is_some() == picture.key));
+        let mut decoder = PictureDecoder::default();
+        for (n, picture) in done.iter().enumerate() {
+            let shown = decoder.decode(picture).expect("decoded");
+            let luma = shown.view().row(0, 90)[160];
+            assert!(luma.abs_diff(40 + n as u8) <= 3, "{n}: {luma}");
+        }
+    }
+
+    #[test]
+    fn a_new_size_begins_with_a_key_frame_of_that_size() {
+        let mut transcoding = Transcoding::new(10_000);
+        let mut done = through(&mut transcoding, &coded(Codec::Vp8, (320, 180), 0, 10));
+        done.extend(through(&mut transcoding, &coded(Codec::Vp8, (160, 90), 400, 10)));
+        assert_eq!(done.len(), 20);
+        let sizes: Vec<_> = done.iter().filter_map(|p| p.config.as_ref().map(|config| config.dimensions())).collect();
+        assert_eq!(sizes, [(320, 180), (160, 90)]);
+    }
+
+    #[test]
+    fn after_a_loss_nothing_comes_up_to_the_next_key_frame() {
+        let pictures = coded(Codec::Vp8, (320, 180), 0, 20);
+        let mut transcoding = Transcoding::new(10_000);
+        assert!(transcoding.decoder.needs_key_frame());
+        assert_eq!(through(&mut transcoding, &pictures[..10]).len(), 10);
+        assert!(transcoding.push(&pictures[12], 2).expect("left out").is_none());
+        assert!(transcoding.decoder.needs_key_frame());
+        assert_eq!(through(&mut transcoding, &pictures[13..]).len(), 0);
+        assert_eq!(through(&mut transcoding, &coded(Codec::Vp8, (320, 180), 800, 3)).len(), 3);
+    }
+
+    #[test]
+    fn the_thread_gives_everything_that_was_pushed() {
+        let mut transcoder = Transcoder::start(10_000).expect("a thread");
+        let pictures = coded(Codec::Vp8, (160, 90), 0, 60);
+        let mut done = Vec::new();
+        for picture in pictures {
+            transcoder.push(picture);
+            done.extend(transcoder.done());
+        }
+        done.extend(transcoder.rest());
+        assert_eq!(done.len(), 60);
+        assert!(!transcoder.needs_key_frame());
+    }
+}
