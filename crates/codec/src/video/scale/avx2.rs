@@ -49,11 +49,10 @@ unsafe fn columns<const N: usize>(plane: &[u8], pairs: &[Pair], at: usize, out: 
     for pair in pairs {
         let weights = _mm256_set1_epi16(i16::from_le_bytes(pair.weights));
         for (index, [low, high]) in sums.iter_mut().enumerate() {
-            let [a, b] = pair.rows.map(|row| {
-                // SAFETY: promised by the caller.
-                let pixels = unsafe { _mm256_loadu_si256(plane.as_ptr().add(row + at + index * WIDE).cast()) };
-                _mm256_xor_si256(pixels, sign)
-            });
+            let from = pair.rows.map(|row| plane.as_ptr().wrapping_add(row + at + index * WIDE).cast());
+            // SAFETY: promised by the caller.
+            let (a, b) = unsafe { (_mm256_loadu_si256(from[0]), _mm256_loadu_si256(from[1])) };
+            let (a, b) = (_mm256_xor_si256(a, sign), _mm256_xor_si256(b, sign));
             // Sums of weights up to 256 and signed bytes between them fit 16 bits: nothing saturates.
             *low = _mm256_add_epi16(*low, _mm256_maddubs_epi16(weights, _mm256_unpacklo_epi8(a, b)));
             *high = _mm256_add_epi16(*high, _mm256_maddubs_epi16(weights, _mm256_unpackhi_epi8(a, b)));
