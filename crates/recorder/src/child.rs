@@ -75,7 +75,7 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
         }
         if rejoin_at.is_some_and(|at| at <= now) {
             rejoin_at = None;
-            subscriber = Subscriber::join(&server, join(), now)?;
+            subscriber = Subscriber::join(&server, join(), now).inspect_err(|_| room.flush())?;
             subscriber.want(room.wanted());
         }
         let open = handle_commands(commands, &mut room, &clock);

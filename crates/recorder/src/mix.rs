@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rules::layout::{Arrangement, Member, Plan};
+use rules::layout::{Member, Plan};
 use rules::select::{Source, StreamId};
 use rules::time::{MILLI_NS, Mono, Wall};
 
@@ -47,6 +47,9 @@ const HOLD_NS: i64 = 250 * MILLI_NS;
 /// Fragments of a mix are this short at most (milliseconds): it is made later than it comes, and both together are what a
 /// kill costs.
 const FRAGMENT_MS: u32 = 200;
+
+/// Changes of the frame rate that are noted one by one.
+const MAX_PACE_NOTES: u32 = 10;
 
 /// What a mix makes, and where.
 #[derive(Debug, Clone)]
@@ -91,6 +94,7 @@ impl MixEvent {
 enum Change {
     Members(Vec<Member>),
     Layout(Plan, BTreeMap<String, PathBuf>),
+    Forget(StreamId),
 }
 
 /// See the module's head.
@@ -101,6 +105,8 @@ pub struct Mix {
     feeds: BTreeMap<StreamId, Feed>,
     changes: VecDeque<(Mono, Change)>,
     pace: Pace,
+    /// How often the frame rate changed.
+    paced: u32,
     took: BTreeSet<StreamId>,
     waits: BTreeSet<StreamId>,
     state: State,
@@ -129,6 +135,7 @@ impl Mix {
             feeds: BTreeMap::new(),
             changes: VecDeque::new(),
             pace: Pace::default(),
+            paced: 0,
             took: BTreeSet::new(),
             waits: BTreeSet::new(),
             state: State::Idle,
@@ -170,6 +177,12 @@ impl Mix {
         Ok(())
     }
 
+    /// The stream's picture is not received any more from `at` on, because nobody would see it: when it comes again, what
+    /// was before is nothing to show.
+    pub fn forget(&mut self, stream: StreamId, at: Mono) {
+        self.changes.push_back((at, Change::Forget(stream)));
+    }
+
     /// The stream's picture ends at `at`: muted, unpublished, or the connection was lost.
     pub fn picture_ended(&mut self, stream: &StreamId, at: Mono) {
         if let Some(feed) = self.feeds.get_mut(stream) {
@@ -198,7 +211,17 @@ impl Mix {
         let rate = f64::from(fps) / f64::from(step);
         tracing::warn!(step, rate, "the mix's frame rate changes");
         let why = if step == 1 { "encoding keeps up again" } else { "encoding fell behind" };
-        self.events.push(MixEvent::Note(format!("from {at} (ms) on {rate:.1} frames/s: {why}")));
+        // There is room for a few notes per task, and others may matter more.
+        self.paced += 1;
+        match self.paced {
+            1..MAX_PACE_NOTES => {
+                self.events.push(MixEvent::Note(format!("from {at} (ms) on {rate:.1} frames/s: {why}")));
+            }
+            MAX_PACE_NOTES => {
+                self.events.push(MixEvent::Note(format!("from {at} (ms) on the frame rate goes up and down: {why}")));
+            }
+            _ => {}
+        }
     }
 
     /// Everything captured before `until` has come: makes the file up to there.
@@ -285,9 +308,14 @@ impl Mix {
                     // Of who left, a region may go on showing the last picture; others come back as strangers. Some
                     // have come already, with pictures of later than this change.
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
-                    let custom = matches!(self.stage.plan().arrangement, Arrangement::Custom(_));
-                    self.feeds.retain(|stream, feed| custom || stays(stream) || feed.forget(when));
+                    let plan = self.stage.plan();
+                    self.feeds.retain(|stream, feed| plan.has_region(stream) || stays(stream) || feed.forget(when));
                     self.stage.set_members(members)?;
+                }
+                Change::Forget(stream) => {
+                    if self.feeds.get_mut(&stream).is_some_and(|feed| !feed.forget(when)) {
+                        self.feeds.remove(&stream);
+                    }
                 }
                 Change::Layout(plan, images) => {
                     let faults = self.stage.set_plan(plan, &images)?;

@@ -19,7 +19,8 @@ const SMALL: f64 = 0.02;
 /// The cost of a million mixed pixels per second before anything was measured: 720p at 25 frames/s takes a third of a
 /// processor.
 const FIRST_PRICE: f64 = 0.015;
-/// How fast the price follows what is measured.
+/// How fast the price follows what is measured, upwards; downwards a quarter of that, and at most to half of the first
+/// price: a quiet night says little about the day.
 const LEARNING: f64 = 0.2;
 
 /// Recorders by a key of the caller's, and what they cost.
@@ -76,7 +77,8 @@ impl<K: Ord> Ledger<K> {
             let seen = cost / megapixels;
             // A mix that nobody is in costs next to nothing, which says nothing about others.
             if seen.is_finite() && seen > self.price / 4.0 {
-                self.price += (seen - self.price) * LEARNING;
+                let learning = if seen > self.price { LEARNING } else { LEARNING / 4.0 };
+                self.price = (self.price + (seen - self.price) * learning).max(FIRST_PRICE / 2.0);
             }
         }
     }

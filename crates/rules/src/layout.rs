@@ -139,6 +139,11 @@ impl Plan {
         self.background_image.as_deref().into_iter().chain(alternates).chain(watermarks).collect()
     }
 
+    /// Whether a custom layout has a place for the stream, whether it is there or not.
+    pub fn has_region(&self, stream: &StreamId) -> bool {
+        matches!(&self.arrangement, Arrangement::Custom(regions) if regions.iter().any(|r| r.stream == *stream))
+    }
+
     /// Whether the stream's sound is mixed.
     pub fn hears(&self, stream: &StreamId) -> bool {
         match &self.arrangement {

@@ -138,7 +138,12 @@ impl PictureLane {
                 self.inside.iter_mut().for_each(|(.., after_still)| *after_still |= lost);
                 self.encode(canvas, true)?
             }
-            packets => packets?,
+            Err(error) => {
+                // Tried again with the same number.
+                self.inside.pop_back();
+                return Err(error);
+            }
+            Ok(packets) => packets,
         };
         self.next += i64::from(frames);
         packets.into_iter().try_for_each(|packet| self.write(&packet, output))

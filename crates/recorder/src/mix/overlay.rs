@@ -41,7 +41,7 @@ impl Overlays {
     /// Those of a plan. They are not on the canvas yet.
     pub fn new(plan: &Plan, images: &BTreeMap<String, Image>, faces: &Typefaces) -> Overlays {
         let clock = plan.overlays.clock;
-        let mark = |watermark| Layer { sprite: sprite(watermark, images, faces), ..Layer::default() };
+        let mark = |watermark| Layer { sprite: sprite(watermark, images, faces, plan.width), ..Layer::default() };
         let layers = clock.map(|_| Layer::default()).into_iter();
         let layers = layers.chain(plan.overlays.watermarks.iter().map(mark)).collect();
         Overlays { clock, second: None, layers, scaler: Scaler::new() }
@@ -116,9 +116,16 @@ impl Overlays {
     }
 }
 
-fn sprite(watermark: &Watermark, images: &BTreeMap<String, Image>, faces: &Typefaces) -> Option<(Sprite, i32, i32)> {
+/// What is beyond the canvas, which is `width` pixels wide, is not made.
+fn sprite(
+    watermark: &Watermark,
+    images: &BTreeMap<String, Image>,
+    faces: &Typefaces,
+    width: u32,
+) -> Option<(Sprite, i32, i32)> {
+    let most = width.checked_sub(watermark.x)?;
     let mut sprite = match &watermark.mark {
-        Mark::Text { text, size, color } => plate::line(text, faces, *size, color.0)?,
+        Mark::Text { text, size, color } => plate::line(text, faces, *size, color.0, most)?,
         Mark::Image { image, width, height } => Sprite::of_image(images.get(image)?, *width, *height),
     };
     sprite.fade((watermark.alpha * 255.0).round() as u8);

@@ -37,9 +37,9 @@ pub fn clock(text: &str, faces: &Typefaces, height: u32) -> Option<Sprite> {
     plate(text, faces, text_height(height), u32::MAX)
 }
 
-/// A line without a plate.
-pub fn line(text: &str, faces: &Typefaces, height: u32, colour: [u8; 3]) -> Option<Sprite> {
-    let line = faces.line(text, height, u32::MAX)?;
+/// A line without a plate, which is `most` pixels wide at most.
+pub fn line(text: &str, faces: &Typefaces, height: u32, colour: [u8; 3], most: u32) -> Option<Sprite> {
+    let line = faces.line(text, height, most)?;
     let mut sprite = Sprite::new(line.width, line.height);
     sprite.cover(&line.mask, colour);
     Some(sprite)

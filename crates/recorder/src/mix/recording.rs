@@ -96,9 +96,10 @@ impl Recording {
     /// Somebody came or left, or the layout changed.
     pub fn arranged(&mut self, stage: &Stage) -> Result<()> {
         if self.resting && !stage.members().is_empty() {
-            self.resting = false;
             self.sound(self.made, stage)?;
         }
+        // What stands still while nobody is there may look different now.
+        self.resting = false;
         if let Some(sound) = &mut self.sound {
             place_all(sound, stage);
         }

@@ -7,7 +7,7 @@ mod walk;
 use codec::video::Rect;
 use codec::{file, opus};
 use media::mp4::Finished;
-use rules::layout::Overlays;
+use rules::layout::{Arrangement, Overlays};
 use rules::request::FrameFill;
 use rules::time::SECOND_NS;
 
@@ -226,4 +226,34 @@ fn an_encoder_that_cannot_be_opened_or_breaks_is_replaced_in_the_same_file() {
         let fallen = |event: &&MixEvent| matches!(event, MixEvent::Note(text) if text.contains("by the processor"));
         assert_eq!(events.iter().filter(fallen).count(), 1, "{encoder}: {events:?}");
     }
+}
+
+#[test]
+fn a_picture_that_was_not_received_for_a_while_is_not_shown_again() {
+    let mut room = Room::of_greys(MixCodec::H264);
+    room.members(&[("a", true), ("b", true)], 0);
+    room.send(0, 2_000, &[("a", 100), ("b", 200)]);
+    room.mix().forget(stream("b"), ms(2_000));
+    room.send(2_000, 4_000, &[("a", 100)]);
+    room.send(4_000, 5_000, &[("a", 100), ("b", 150)]);
+    let (_, pictures, _) = room.finish(5_000);
+    assert_shown(&pictures, 1_900, 100, 200);
+    assert_shown(&pictures, 2_100, 100, BACKGROUND);
+    assert_shown(&pictures, 4_100, 100, 150);
+}
+
+#[test]
+fn a_layout_is_changed_while_nobody_is_there() {
+    let mut room = Room::of_greys(MixCodec::H264);
+    room.members(&[("a", true)], 0);
+    room.send(0, 2_000, &[("a", 100)]);
+    room.members(&[], 2_000);
+    room.wait(2_000, 4_000);
+    let white = Plan { background: [255; 3], ..room.mix().stage.plan().clone() };
+    room.mix().set_layout(white, BTreeMap::new(), ms(4_000));
+    room.wait(4_000, 6_000);
+    let (_, pictures, _) = room.finish(6_000);
+    assert_shown(&pictures, 3_900, BACKGROUND, BACKGROUND);
+    assert_shown(&pictures, 4_100, 235, 235);
+    assert_shown(&pictures, 5_900, 235, 235);
 }

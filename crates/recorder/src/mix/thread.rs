@@ -1,6 +1,7 @@
 //! The thread that makes a mix, beside the media thread, which must never wait for an encoder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -18,6 +19,9 @@ use crate::unit::Unit;
 /// What may wait for the mix: half a minute of a full room. Beyond it media is dropped and counted.
 const INPUTS: usize = 1 << 16;
 
+/// Exit status of a recorder whose mix broke off.
+const PANICKED: i32 = 70;
+
 /// What the thread is told.
 enum Input {
     Unit(StreamId, Unit),
@@ -25,6 +29,7 @@ enum Input {
     Layout(Box<Plan>, BTreeMap<String, PathBuf>, Mono),
     PictureEnded(StreamId, Mono),
     PictureGoesOn(StreamId),
+    Forget(StreamId, Mono),
     SoundEnded(StreamId),
     /// Everything captured before the first has come; said at the second.
     Advance(Mono, Mono),
@@ -37,7 +42,9 @@ enum Input {
 pub struct MixThread {
     inputs: SyncSender<Input>,
     ending: Ending,
-    /// Inputs that found no room.
+    /// News of the room that found no room: they come before what follows.
+    late: VecDeque<Input>,
+    /// Media that found no room.
     dropped: u64,
 }
 
@@ -52,12 +59,8 @@ impl Ending {
     /// Waits for the file, if there is one, and what there is to tell.
     pub fn wait(self) -> (Option<Closed>, Vec<MixEvent>) {
         let closed = self.thread.join();
-        let mut events: Vec<MixEvent> = self.events.try_iter().collect();
-        if closed.is_err() {
-            // What it wrote is completed all the same.
-            events.push(MixEvent::Note("the mix broke off: a fault of the recorder".into()));
-        }
-        (closed.unwrap_or_default(), events)
+        // A panic has ended the process.
+        (closed.unwrap_or_default(), self.events.try_iter().collect())
     }
 }
 
@@ -66,9 +69,16 @@ impl MixThread {
         let (inputs, queue) = sync_channel(INPUTS);
         let (tell, events) = std::sync::mpsc::channel();
         let mix = Mix::new(job, clock)?;
-        let work = move || run(mix, &clock, &queue, &|event| _ = tell.send(event));
+        let work = move || {
+            let mixed = catch_unwind(AssertUnwindSafe(|| run(mix, &clock, &queue, &|event| _ = tell.send(event))));
+            mixed.unwrap_or_else(|_| {
+                // The worker starts another recorder, which goes on in the same file.
+                tracing::error!("the mix panicked");
+                std::process::exit(PANICKED)
+            })
+        };
         let thread = std::thread::Builder::new().name("mix".into()).spawn(work)?;
-        Ok(MixThread { inputs, ending: Ending { events, thread }, dropped: 0 })
+        Ok(MixThread { inputs, ending: Ending { events, thread }, late: VecDeque::new(), dropped: 0 })
     }
 
     /// What happened since the last call.
@@ -100,6 +110,11 @@ impl MixThread {
         self.send(Input::PictureGoesOn(stream.clone()));
     }
 
+    /// See [`Mix::forget`].
+    pub fn forget(&mut self, stream: &StreamId, at: Mono) {
+        self.send(Input::Forget(stream.clone(), at));
+    }
+
     /// See [`Mix::sound_ended`].
     pub fn sound_ended(&mut self, stream: &StreamId) {
         self.send(Input::SoundEnded(stream.clone()));
@@ -113,6 +128,7 @@ impl MixThread {
     /// Has the file end at `end`.
     pub fn close(self, end: Mono) -> Ending {
         // The last words wait for their place in the queue: nothing else is left to do for the task.
+        self.late.into_iter().for_each(|input| _ = self.inputs.send(input));
         _ = self.inputs.send(Input::Close(end, self.dropped));
         self.ending
     }
@@ -124,14 +140,24 @@ impl MixThread {
     }
 
     fn send(&mut self, input: Input) {
-        match self.inputs.try_send(input) {
+        while let Some(late) = self.late.pop_front() {
+            if let Err(TrySendError::Full(late)) = self.inputs.try_send(late) {
+                self.late.push_front(late);
+                break;
+            }
+        }
+        let sent = if self.late.is_empty() { self.inputs.try_send(input) } else { Err(TrySendError::Full(input)) };
+        match sent {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
+            // There is another one in a moment.
+            Err(TrySendError::Full(Input::Advance(..))) => {}
+            Err(TrySendError::Full(Input::Unit(..))) => {
                 self.dropped += 1;
                 if self.dropped.is_power_of_two() {
                     tracing::error!(dropped = self.dropped, "the mix is so far behind that media is dropped");
                 }
             }
+            Err(TrySendError::Full(news)) => self.late.push_back(news),
             Err(TrySendError::Disconnected(_)) => {}
         }
     }
@@ -159,6 +185,10 @@ fn run(mut mix: Mix, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixE
             }
             Input::PictureGoesOn(stream) => {
                 mix.picture_goes_on(&stream);
+                Ok(())
+            }
+            Input::Forget(stream, at) => {
+                mix.forget(stream, at);
                 Ok(())
             }
             Input::SoundEnded(stream) => {

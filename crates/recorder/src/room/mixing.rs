@@ -25,11 +25,13 @@ pub(super) struct Mixing {
     members: Vec<Member>,
     /// Streams that the mix cannot show before a key frame comes.
     waits: BTreeSet<StreamId>,
+    /// Streams whose picture is received.
+    seen: BTreeSet<StreamId>,
 }
 
 impl Mixing {
     pub fn new(thread: MixThread, plan: Plan, select: Selection) -> Mixing {
-        Mixing { thread, plan, select, members: Vec::new(), waits: BTreeSet::new() }
+        Mixing { thread, plan, select, members: Vec::new(), waits: BTreeSet::new(), seen: BTreeSet::new() }
     }
 
     pub fn records(&self, stream: &StreamId) -> bool {
@@ -81,6 +83,13 @@ impl Mixing {
         if members != self.members {
             self.members = members;
             self.thread.set_members(self.members.clone(), now);
+        }
+        let visible = |member: &&Member| self.plan.source_size(&member.stream, &self.members).is_some();
+        let seen = self.members.iter().filter(visible).map(|member| member.stream.clone()).collect();
+        for unseen in std::mem::replace(&mut self.seen, seen) {
+            if self.records(&unseen) && !self.seen.contains(&unseen) {
+                self.thread.forget(&unseen, now);
+            }
         }
     }
 

@@ -1,7 +1,11 @@
 //! The one place that says what is understood but not done yet.
 
 use rules::error::{ApiError, ErrorKind};
-use rules::request::{AacProfile, FileFormat, Mode, StartRecord, Storage};
+use rules::layout::Plan;
+use rules::request::{AacProfile, FileFormat, Mode, StartRecord, Storage, VideoCodec};
+
+/// x265 makes no smaller pictures, pixels.
+const SMALLEST_H265: u32 = 16;
 
 /// Refuses a valid request that this server cannot fulfil.
 pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
@@ -11,6 +15,12 @@ pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
     };
     if matches!(start.mode, Mode::Mixed(_)) && start.encode.audio_profile != AacProfile::Lc {
         return refuse("Encode.AudioProfile", "HE-AAC (FFmpeg's own encoder has none)", "0 (Lc)");
+    }
+    if let Some(plan) = Plan::of(start).filter(|_| start.encode.video_codec == VideoCodec::ByteVc1)
+        && plan.width.min(plan.height) < SMALLEST_H265
+    {
+        let what = format!("1 (ByteVC1) for a picture of {}x{}", plan.width, plan.height);
+        return refuse("Encode.VideoCodec", &what, "0 (H.264), or sides of at least 16");
     }
     match start.storage {
         Storage::Vod(_) => {}

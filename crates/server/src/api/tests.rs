@@ -400,6 +400,14 @@ async fn what_the_service_refuses() {
             "InvalidParameter.NotAvailableYet",
         ),
         (
+            start(&|b| {
+                b["RecordMode"] = json!(0);
+                b["Encode"] = json!({ "VideoCodec": 1, "VideoWidth": 1920, "VideoHeight": 14 });
+            }),
+            400,
+            "InvalidParameter.NotAvailableYet",
+        ),
+        (
             start(&|b| b["StorageConfig"] = json!({ "TosConfig": { "AccountId": "1", "Bucket": "b" } })),
             400,
             "InvalidParameter.NotAvailableYet",

@@ -40,12 +40,22 @@ impl Recorder {
         self.process.id()
     }
 
-    /// Sends a command. An error means that the process is gone, which [`Recorder::report`] tells as well.
+    /// Sends a command. An error means that the process is gone, which [`Recorder::report`] tells as well; one that does not
+    /// read for so long that the pipe is full hangs, and is killed.
     pub async fn send(&mut self, command: &Command) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
-        self.commands.write_all(&line).await?;
-        self.commands.flush().await
+        let written = async {
+            self.commands.write_all(&line).await?;
+            self.commands.flush().await
+        };
+        match tokio::time::timeout(LEAVE, written).await {
+            Ok(written) => written,
+            Err(_) => {
+                tracing::error!("a recorder reads no commands and is killed");
+                self.process.start_kill()
+            }
+        }
     }
 
     /// The next report; `None` when the process has ended. May be dropped and called again at any time.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use codec::{file, opus};
-use rules::layout::Overlays;
+use rules::layout::{Arrangement, Overlays};
 use rules::request::FrameFill;
 
 use rules::time::SECOND_NS;
