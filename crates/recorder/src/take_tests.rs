@@ -37,19 +37,7 @@ impl User {
     fn new(audio: AudioPlan) -> User {
         let dir = tempfile::tempdir().expect("a folder");
         let black = black::h264_key_frame(64, 48).expect("a black picture");
-        let config = H264Config {
-            sps: black.sps.to_vec(),
-            pps: vec![black.pps.to_vec()],
-            width: 64,
-            height: 48,
-            profile: 66,
-            compatibility: 0,
-            level: 10,
-            chroma_format: 1,
-            bit_depth_luma: 8,
-            bit_depth_chroma: 8,
-            reorder_frames: Some(0),
-        };
+        let config = H264Config::new(&black.sps, &black.pps).expect("parameter sets");
         let sound = opus::Encoder::new(1, 32_000).and_then(|mut encoder| encoder.encode(&[0.1; 960]));
         let mut user = User {
             dir,

@@ -46,42 +46,26 @@ fn user(job: &Job, number: usize, input: &Input) -> anyhow::Result<User> {
 
 fn pictures(stream: &[u8]) -> anyhow::Result<Vec<Picture>> {
     let mut pictures = Vec::new();
-    let (mut data, mut sps) = (Vec::new(), None);
+    let (mut data, mut sps, mut pps) = (Vec::new(), &[][..], &[][..]);
     for nal in annex_b::nal_units(stream) {
         data.extend((nal.len() as u32).to_be_bytes());
         data.extend(nal);
         let kind = h264::nal_type(nal[0]);
-        if kind == h264::nal::SPS {
-            sps = Some(nal);
+        match kind {
+            h264::nal::SPS => sps = nal,
+            h264::nal::PPS => pps = nal,
+            _ => {}
         }
         if kind != h264::nal::SLICE && kind != h264::nal::IDR_SLICE {
             continue;
         }
         let key = kind == h264::nal::IDR_SLICE;
-        let config = sps.filter(|_| key).map(config).transpose()?;
+        let config = if key { Some(Arc::new(VideoConfig::H264(h264::H264Config::new(sps, pps)?))) } else { None };
         let at = Mono(pictures.len() as i64 * PICTURE_NS);
         let data = Bytes::from(std::mem::take(&mut data));
         pictures.push(Picture { at, arrival: at, data, key, after_loss: false, config, rotation: 0 });
     }
     Ok(pictures)
-}
-
-fn config(sps: &[u8]) -> anyhow::Result<Arc<VideoConfig>> {
-    let parsed = h264::Sps::parse(sps)?;
-    Ok(Arc::new(VideoConfig::H264(h264::H264Config {
-        sps: sps.to_vec(),
-        // The pictures carry them.
-        pps: Vec::new(),
-        width: parsed.width,
-        height: parsed.height,
-        profile: parsed.profile,
-        compatibility: parsed.compatibility,
-        level: parsed.level,
-        chroma_format: parsed.chroma_format,
-        bit_depth_luma: parsed.bit_depth_luma,
-        bit_depth_chroma: parsed.bit_depth_chroma,
-        reorder_frames: parsed.reorder_frames,
-    })))
 }
 
 /// A buzz with harmonics that swells and sinks four times a second, and a hiss: somebody who never stops talking.

@@ -127,16 +127,19 @@ impl MixThread {
 
     /// Has the file end at `end`.
     pub fn close(self, end: Mono) -> Ending {
-        // The last words wait for their place in the queue: nothing else is left to do for the task.
-        self.late.into_iter().for_each(|input| _ = self.inputs.send(input));
-        _ = self.inputs.send(Input::Close(end, self.dropped));
-        self.ending
+        let dropped = self.dropped;
+        self.end(Input::Close(end, dropped))
     }
 
     /// Has everything received written, and waits for it.
     pub fn suspend(self) {
-        _ = self.inputs.send(Input::Suspend);
-        _ = self.ending.wait();
+        _ = self.end(Input::Suspend).wait();
+    }
+
+    /// The last words wait for their place in the queue: nothing else is left to do for the task.
+    fn end(self, last: Input) -> Ending {
+        self.late.into_iter().chain([last]).for_each(|input| _ = self.inputs.send(input));
+        self.ending
     }
 
     fn send(&mut self, input: Input) {
