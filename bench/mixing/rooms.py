@@ -43,7 +43,7 @@ class MixedRoom:
                   "video": {"codec": "h264", "encoder": None, "fps": FPS, "bitrate": KBITS * 1000, "gop_s": 4},
                   "audio": {"rate": 48000, "channels": 2, "bitrate": 64000}}
         self.tell({"do": "start", "task": TASK, "dir": str(self.folder), "select": {"targets": [], "excluded": []},
-                   "output": output, "audio_only": False, "max_idle_ms": 180000})
+                   "output": output, "formats": ["MP4"], "audio_only": False, "max_idle_ms": 180000})
 
     def tell(self, command):
         self.recorder.stdin.write(json.dumps(command) + "\n")

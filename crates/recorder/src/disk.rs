@@ -10,6 +10,7 @@ use bytes::Bytes;
 use codec::{aac, black};
 use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, Kind, SampleEntry};
 use nix::fcntl::{Flock, FlockArg};
+use rules::request::FileFormat;
 use rules::time::Wall;
 
 use crate::messages::{FileName, FinishedFile, Report};
@@ -167,6 +168,7 @@ fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
     let codec = |kind: Kind| track(kind).map(|track| track.codec.name().to_owned());
     FinishedFile {
         name,
+        format: FileFormat::Mp4,
         started_ms: Wall(finished.epoch_ns).millis(),
         duration_ms: finished.duration().as_millis() as i64,
         size: finished.size,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rules::layout;
+use rules::request::FileFormat;
 use rules::select::{Selection, Source, StreamId};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,8 @@ pub struct TaskJob {
     pub dir: PathBuf,
     pub select: Selection,
     pub output: OutputPlan,
+    /// What files to make of each recording.
+    pub formats: Vec<FileFormat>,
     /// Record sound only (`Control.MediaType` 1).
     pub audio_only: bool,
     /// The task ends by itself when none of its streams was published for so long.
@@ -212,10 +215,11 @@ pub struct FileName {
 pub struct FinishedFile {
     #[serde(flatten)]
     pub name: FileName,
+    pub format: FileFormat,
     /// Wall clock at media time 0, ms since the Unix epoch.
     pub started_ms: i64,
     pub duration_ms: i64,
-    /// Bytes.
+    /// Bytes; of HLS, of its playlist and all its segments.
     pub size: u64,
     /// `h264`, or nothing when there is no picture.
     pub video_codec: Option<String>,

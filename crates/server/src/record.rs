@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use recorder::messages::{AudioPlan, Command, FinishedFile, OutputPlan, Report, RoomJob, Settings, TaskJob};
+use rules::request::FileFormat;
 use rules::select::{Selection, StreamId, StreamKind};
 
 use crate::worker::child::Recorder;
@@ -100,6 +101,7 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         dir: spool.to_owned(),
         select: Selection { targets: plan.users.iter().flat_map(both).collect(), ..Selection::default() },
         output: OutputPlan::Streams { audio: plan.audio, max_silence_ms: MAX_SILENCE_MS },
+        formats: vec![FileFormat::Mp4],
         audio_only: false,
         max_idle_ms: plan.max_idle.as_millis() as i64,
         ends_ms: None,

@@ -260,6 +260,7 @@ impl Inner {
             dir: self.task_dir(task.id),
             select: request.selection(),
             output: plan::output(&request, &self.config.encoders, &self.config.fonts),
+            formats: request.formats.clone(),
             audio_only: request.control.media == CaptureMedia::AudioOnly,
             max_idle_ms: i64::from(request.control.max_idle_s) * 1000,
             ends_ms: match request.control.max_record_s {

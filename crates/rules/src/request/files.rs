@@ -23,10 +23,17 @@ pub enum FileFormat {
     Aac,
     /// Sound only: MP4.
     M4a,
+    /// WebM; an extension of ours, like those below.
+    Webm,
+    /// Sound only: Opus in Ogg.
+    Ogg,
+    /// Sound only: PCM in RIFF WAVE.
+    Wav,
 }
 
 impl FileFormat {
-    const ALL: [FileFormat; 6] = [Self::Mp4, Self::Hls, Self::Flv, Self::Mp3, Self::Aac, Self::M4a];
+    const ALL: [FileFormat; 9] =
+        [Self::Mp4, Self::Hls, Self::Flv, Self::Mp3, Self::Aac, Self::M4a, Self::Webm, Self::Ogg, Self::Wav];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
@@ -37,7 +44,30 @@ impl FileFormat {
             Self::Mp3 => "MP3",
             Self::Aac => "AAC",
             Self::M4a => "M4A",
+            Self::Webm => "WEBM",
+            Self::Ogg => "OGG",
+            Self::Wav => "WAV",
         }
+    }
+
+    /// The file name's extension, without the dot; of HLS, that of the playlist.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Hls => "m3u8",
+            Self::Flv => "flv",
+            Self::Mp3 => "mp3",
+            Self::Aac => "aac",
+            Self::M4a => "m4a",
+            Self::Webm => "webm",
+            Self::Ogg => "ogg",
+            Self::Wav => "wav",
+        }
+    }
+
+    /// Whether it takes pictures.
+    pub fn has_picture(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Hls | Self::Flv | Self::Webm)
     }
 }
 

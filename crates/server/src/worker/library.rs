@@ -82,6 +82,7 @@ fn random_part(vid: &Vid) -> &str {
 mod tests {
     use super::*;
     use recorder::messages::FileName;
+    use rules::request::FileFormat;
     use rules::select::{StreamId, StreamKind};
     use serde_json::json;
 
@@ -96,6 +97,7 @@ mod tests {
     fn file(user: &str) -> FinishedFile {
         FinishedFile {
             name: FileName { source: StreamId { user: user.into(), kind: StreamKind::Screen }.into(), sequence: 0 },
+            format: FileFormat::Mp4,
             started_ms: 1_611_736_812_853,
             duration_ms: 57_472,
             size: 1,
