@@ -9,12 +9,18 @@ use media::mp4::{Sample, SampleEntry, TrackId, Writer};
 
 use crate::Result;
 use crate::messages::AudioPlan;
-use crate::pcm::{FRAME, Grid};
+use crate::pcm::{FRAME, Grid, GridFrame};
 
 /// Opus decodes to sound that is this much later than the time of its packet (RFC 6716, at 48 kHz).
 pub const OPUS_DELAY: i64 = 312;
 /// At most this much of a loss (100 ms) is concealed; what is missing beyond it is silence.
 const CONCEAL_MAX: i64 = 4_800;
+/// What a lane remembers of its sound while the file may have to be cut before the end of it: frames of 21 ms, or packets.
+const REMEMBERED: usize = 256;
+/// An encoder decides on a frame by the ones behind it, so many of them,
+const LOOK_AHEAD: i64 = 2;
+/// and by the ones before.
+const WARM_UP: i64 = 8;
 /// Offsets of kept packets below this (10 ms) are taken as drift and move them; larger ones are gaps.
 const KEPT_RANGE: i64 = 480;
 
@@ -42,7 +48,7 @@ impl AudioLane {
             AudioPlan::Aac { channels, bitrate } => {
                 AudioLane::Aac(Box::new(AacLane::new(track, channels, bitrate, written_until)?))
             }
-            AudioPlan::Opus => AudioLane::Opus(OpusLane { track, next: written_until, held: None }),
+            AudioPlan::Opus => AudioLane::Opus(OpusLane::new(track, written_until)),
         })
     }
 
@@ -64,6 +70,32 @@ impl AudioLane {
         }
     }
 
+    /// Remembers the last seconds of sound, for [`AudioLane::split`].
+    pub fn remember(&mut self) {
+        match self {
+            AudioLane::Aac(lane) => _ = lane.recent.get_or_insert_default(),
+            AudioLane::Opus(lane) => _ = lane.recent.get_or_insert_default(),
+        }
+    }
+
+    /// Whether there is all that [`AudioLane::split`] wants of the sound before frame `index` of the grid, which begins at
+    /// media time `index * FRAME`.
+    pub fn reaches(&self, index: i64) -> bool {
+        match self {
+            AudioLane::Aac(lane) => lane.grid.cursor().is_some_and(|cursor| cursor >= (index + LOOK_AHEAD) * FRAME),
+            AudioLane::Opus(lane) => lane.next >= index * FRAME + OPUS_DELAY,
+        }
+    }
+
+    /// The sound goes on in another file, whose media time 0 is frame `index` of this one: gives the lane that writes to
+    /// `track` of it. What this file has beyond that time is written once more, as far as it is remembered.
+    pub fn split(self, index: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<AudioLane> {
+        Ok(match self {
+            AudioLane::Aac(lane) => AudioLane::Aac(lane.split(index, from, track, to)?),
+            AudioLane::Opus(lane) => AudioLane::Opus(lane.split(index * FRAME, from, track, to)?),
+        })
+    }
+
     /// Writes all that is still inside, because no more sound comes for now or for ever.
     pub fn finish(self, writer: &mut Writer) -> Result<()> {
         match self {
@@ -76,9 +108,11 @@ impl AudioLane {
 /// Opus to AAC on a grid of 1024 samples that begins at media time 0.
 pub struct AacLane {
     track: TrackId,
+    plan: (usize, u32),
     decoder: opus::Decoder,
     encoder: aac::Encoder,
     grid: Grid,
+    recent: Option<VecDeque<GridFrame>>,
     /// Decode times of the packets still to come out, in samples. The first packet only primes the decoder; each
     /// later one carries the frame put in one call before, and the edit list plays it one frame earlier.
     times: VecDeque<i64>,
@@ -91,9 +125,11 @@ impl AacLane {
         let channels = usize::from(channels);
         Ok(AacLane {
             track,
+            plan: (channels, bitrate),
             decoder: opus::Decoder::new(channels)?,
             encoder: aac::Encoder::new(48_000, channels, bitrate)?,
             grid: Grid::new(channels, written_until.div_euclid(FRAME) + i64::from(written_until % FRAME != 0)),
+            recent: None,
             times: VecDeque::new(),
             primed: false,
             block: Vec::new(),
@@ -118,14 +154,45 @@ impl AacLane {
 
     fn encode(&mut self, writer: &mut Writer) -> Result<()> {
         while let Some(frame) = self.grid.pop() {
-            if !std::mem::replace(&mut self.primed, true) {
-                self.times.push_back(frame.index * FRAME);
+            self.encode_frame(&frame, writer)?;
+            if let Some(recent) = &mut self.recent {
+                recent.push_back(frame);
+                while recent.len() > REMEMBERED {
+                    recent.pop_front();
+                }
             }
-            self.times.push_back((frame.index + 1) * FRAME);
-            let packets = self.encoder.encode(&frame.pcm)?;
-            write_aac(self.track, &mut self.times, packets, writer)?;
         }
         Ok(())
+    }
+
+    fn encode_frame(&mut self, frame: &GridFrame, writer: &mut Writer) -> Result<()> {
+        if !std::mem::replace(&mut self.primed, true) {
+            self.times.push_back(frame.index * FRAME);
+        }
+        self.times.push_back((frame.index + 1) * FRAME);
+        let packets = self.encoder.encode(&frame.pcm)?;
+        write_aac(self.track, &mut self.times, packets, writer)
+    }
+
+    fn split(mut self: Box<Self>, index: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<Box<Self>> {
+        if self.grid.cursor().is_some_and(|cursor| cursor < index * FRAME) {
+            self.grid.pad();
+            self.encode(from)?;
+        }
+        let encoder = aac::Encoder::new(48_000, self.plan.0, self.plan.1)?;
+        let finished = std::mem::replace(&mut self.encoder, encoder);
+        write_aac(self.track, &mut self.times, finished.finish()?, from)?;
+        self.track = track;
+        self.times.clear();
+        self.primed = false;
+        self.grid.rebase(index);
+        // The frames before the first one are not written, but the sound goes on as if there were no cut.
+        for frame in self.recent.take().unwrap_or_default() {
+            if frame.index + WARM_UP >= index {
+                self.encode_frame(&GridFrame { index: frame.index - index, ..frame }, to)?;
+            }
+        }
+        Ok(self)
     }
 
     fn finish(mut self: Box<Self>, writer: &mut Writer) -> Result<()> {
@@ -144,6 +211,9 @@ pub(crate) fn write_aac(
 ) -> Result<()> {
     for packet in packets {
         let Some(dts) = times.pop_front() else { break };
+        if dts < 0 {
+            continue;
+        }
         writer.push(
             track,
             Sample { entry: 0, dts: dts as u64, duration: FRAME as u32, key: true, after_still: false, data: packet },
@@ -158,9 +228,30 @@ pub struct OpusLane {
     /// Where the next packet lies when it joins up with the last.
     next: i64,
     held: Option<(i64, i64, Bytes)>,
+    /// Samples as they were written, last ones last.
+    recent: Option<VecDeque<Sample>>,
 }
 
 impl OpusLane {
+    fn new(track: TrackId, written_until: i64) -> OpusLane {
+        OpusLane { track, next: written_until, held: None, recent: None }
+    }
+
+    /// `at`: samples of 48 kHz, as heard.
+    fn split(mut self, at: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<OpusLane> {
+        let first = at + OPUS_DELAY;
+        if self.held.as_ref().is_some_and(|held| held.0 < first) {
+            self.write_held(None, from)?;
+        }
+        for sample in self.recent.take().unwrap_or_default() {
+            if sample.dts as i64 >= first {
+                to.push(track, Sample { dts: sample.dts - at as u64, ..sample })?;
+            }
+        }
+        let held = self.held.map(|(dts, duration, data)| (dts - at, duration, data));
+        Ok(OpusLane { track, next: self.next - at, held, recent: None })
+    }
+
     fn push(&mut self, sound: &Sound<'_>, writer: &mut Writer) -> Result<()> {
         // The track's edit list plays sound OPUS_DELAY earlier than its decode time.
         let mut dts = sound.position + OPUS_DELAY;
@@ -184,6 +275,12 @@ impl OpusLane {
         let duration = if (lasts - duration).abs() <= KEPT_RANGE { lasts } else { duration };
         let duration = duration.max(1) as u32;
         let sample = Sample { entry: 0, dts: dts.max(0) as u64, duration, key: true, after_still: false, data };
+        if let Some(recent) = &mut self.recent {
+            recent.push_back(sample.clone());
+            while recent.len() > REMEMBERED {
+                recent.pop_front();
+            }
+        }
         Ok(writer.push(self.track, sample)?)
     }
 }

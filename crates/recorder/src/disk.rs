@@ -128,7 +128,7 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
 }
 
 fn close(task: i64, closed: Closed, report: &impl Fn(Report)) {
-    let options = FinishOptions { end: closed.end, still: closed.still };
+    let options = FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
     finish(task, closed.file, &closed.path, &options, report);
 }
 

@@ -39,7 +39,7 @@ pub struct RoomJob {
     pub settings: Settings,
 }
 
-/// Times of the recording path, in milliseconds.
+/// Times of the recording path, in milliseconds, and bounds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Longest media kept in memory before it is appended to the file.
@@ -50,11 +50,22 @@ pub struct Settings {
     pub reorder_ms: u32,
     /// A key frame is asked for when none came for this long, so that the file can be searched.
     pub key_frame_ms: u32,
+    /// A file that is longer is followed by another one.
+    pub max_file_ms: i64,
+    /// The same for its size, in bytes.
+    pub max_file_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { fragment_ms: 400, sync_ms: 2_000, reorder_ms: 1_500, key_frame_ms: 10_000 }
+        Settings {
+            fragment_ms: 400,
+            sync_ms: 2_000,
+            reorder_ms: 1_500,
+            key_frame_ms: 10_000,
+            max_file_ms: 4 * 3_600_000,
+            max_file_bytes: 64 << 30,
+        }
     }
 }
 

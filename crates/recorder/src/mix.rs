@@ -251,7 +251,7 @@ impl Mix {
         let end = Duration::from_nanos(end.max(0) as u64);
         let path = self.job.place.path(file.sequence);
         // The tail that is less than a frame belongs to the last picture.
-        Ok(Some(Closed { file, path, end: Some(end), still: true }))
+        Ok(Some(Closed { file, path, end: Some(end), still: true, cut: None }))
     }
 
     /// Writes everything received and leaves the file open-ended.

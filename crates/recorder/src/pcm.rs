@@ -42,8 +42,7 @@ impl Grid {
     }
 
     /// The media time up to which there is sound, if any came yet.
-    #[cfg(test)]
-    fn cursor(&self) -> Option<i64> {
+    pub fn cursor(&self) -> Option<i64> {
         self.cursor
     }
 
@@ -79,6 +78,13 @@ impl Grid {
     pub fn pad(&mut self) {
         let missing = (FRAME as usize - self.partial.len() / self.channels) % FRAME as usize;
         self.append_silence(missing as i64);
+    }
+
+    /// Media time 0 moves on by so many frames.
+    pub fn rebase(&mut self, frames: i64) {
+        self.first_index = (self.first_index - frames).max(0);
+        self.cursor = self.cursor.map(|cursor| cursor - frames * FRAME);
+        self.ready.iter_mut().for_each(|frame| frame.index -= frames);
     }
 
     /// The next full frame, in order.

@@ -103,7 +103,8 @@ impl Room {
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
     pub fn flush(&mut self) {
         self.end_all_tracks();
-        std::mem::take(&mut self.tasks).into_values().for_each(|task| task.suspend(&self.clock));
+        let now = self.clock.now();
+        std::mem::take(&mut self.tasks).into_values().for_each(|task| task.suspend(&self.clock, now));
     }
 
     pub fn handle_event(&mut self, event: RoomEvent, now: Mono) {

@@ -1,11 +1,15 @@
 //! One stream of one task on its way into a file: decides when the file begins, lays pictures and sound on its timeline
 //! and writes fragments in time. Media time 0 is the first media received, sound or key frame, whichever came earlier.
 
+mod cut;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use media::mp4::{self, RecoveredTrack, TrackId};
 use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks, ticks_to_ns};
+
+use cut::{Age, Before};
 
 use crate::audio::{AudioLane, Sound};
 use crate::clock::Clock;
@@ -36,6 +40,11 @@ pub struct Take {
     plan: TakePlan,
     sequence: u32,
     state: State,
+    before: Option<Before>,
+    /// Files that have come to their end.
+    closed: Vec<Closed>,
+    /// The present file is as long as files may be.
+    due: bool,
     /// When the picture goes away, if the camera was switched off.
     away_at: Option<Mono>,
     /// Nothing of the stream is to be expected, since this time.
@@ -61,7 +70,7 @@ pub enum TakeEvent {
         started: Wall,
         resumed: bool,
     },
-    /// The stream was away for too long: the file ends where its media did.
+    /// The stream was away for too long: the file ends where its media did. Or it was as long as files may be.
     Ended(Closed),
 }
 
@@ -74,19 +83,30 @@ pub struct Closed {
     pub end: Option<Duration>,
     /// The picture stands still: it stays up to the end, instead of black.
     pub still: bool,
+    /// What lies behind this media time is in the next file.
+    pub cut: Option<Duration>,
 }
 
 impl Take {
     /// A take that goes on in the stream's newest file in the plan's folder if that is unfinished.
     pub fn new(plan: TakePlan) -> Take {
         let sequence = plan.place.newest();
-        Take { plan, sequence, state: State::Idle, away_at: None, absent_since: None }
+        Take {
+            plan,
+            sequence,
+            state: State::Idle,
+            before: None,
+            closed: Vec::new(),
+            due: false,
+            away_at: None,
+            absent_since: None,
+        }
     }
 
     /// Whether a key frame is needed before pictures can be written.
     pub fn waits_for_key(&self) -> bool {
         match &self.state {
-            State::Open(file) => file.video.as_ref().is_none_or(VideoLane::waits_for_key),
+            State::Open(file) => self.due || file.video.as_ref().is_none_or(VideoLane::waits_for_key),
             State::Held { units, .. } => !units.iter().any(|unit| matches!(unit, Unit::Picture(_))),
             State::Idle => true,
         }
@@ -96,8 +116,18 @@ impl Take {
     pub fn push(&mut self, unit: Unit, clock: &Clock, now: Mono) -> Result<Option<TakeEvent>> {
         match &mut self.state {
             State::Open(file) => {
-                file.push(&unit, self.plan.audio)?;
-                Ok(None)
+                let age = Age::of(file, unit.at(), &self.plan.settings);
+                if age > Age::Young
+                    && let Some(lane) = &mut file.audio
+                {
+                    lane.remember();
+                }
+                self.due = age == Age::Due && self.before.is_none();
+                if self.due && cut::may_begin(file, &unit) {
+                    return self.begin_next(&unit, clock, now).map(Some);
+                }
+                self.write(&unit, now)?;
+                Ok(self.take_closed())
             }
             State::Held { units, .. } => {
                 units.push(unit);
@@ -131,6 +161,7 @@ impl Take {
             return self.open(clock).map(Some);
         }
         let away = self.away_at.is_some_and(|at| at <= now);
+        self.move_on(now, false)?;
         if let State::Open(file) = &mut self.state {
             if away {
                 self.away_at = None;
@@ -143,7 +174,10 @@ impl Take {
             }
             file.handle_time(now, settled, &self.plan.settings)?;
         }
-        Ok(None)
+        if let Some(before) = &mut self.before {
+            before.file.file.flush_if_due(now, &self.plan.settings)?;
+        }
+        Ok(self.take_closed())
     }
 
     /// Whether media of the stream is to be expected: published, not muted, and the connection is there.
@@ -154,8 +188,13 @@ impl Take {
     /// The present file has ended where its media did, and the next one has its turn.
     fn ended(&mut self) -> TakeEvent {
         let place = &self.plan.place;
-        let closed =
-            Closed { path: place.path(self.sequence), file: place.file(self.sequence), end: None, still: false };
+        let closed = Closed {
+            path: place.path(self.sequence),
+            file: place.file(self.sequence),
+            end: None,
+            still: false,
+            cut: None,
+        };
         self.sequence += 1;
         TakeEvent::Ended(closed)
     }
@@ -172,34 +211,81 @@ impl Take {
     }
 
     /// The sound ends here: unpublished, or the connection was lost.
-    pub fn audio_ended(&mut self) -> Result<()> {
+    pub fn audio_ended(&mut self, now: Mono) -> Result<()> {
+        self.move_on(now, true)?;
         if let State::Open(file) = &mut self.state { file.sound_away() } else { Ok(()) }
     }
 
     /// Ends the take. `present` tells that the stream is still published: then the file lasts until `now`, with black
-    /// and silence for what is switched off.
-    pub fn close(mut self, present: bool, clock: &Clock, now: Mono) -> Result<Option<Closed>> {
+    /// and silence for what is switched off. Gives the files that have come to their end.
+    pub fn close(mut self, present: bool, clock: &Clock, now: Mono) -> Result<Vec<Closed>> {
         if matches!(self.state, State::Held { .. }) {
             self.open(clock)?;
         }
-        let State::Open(mut file) = self.state else { return Ok(None) };
+        self.move_on(now, true)?;
+        let mut closed = self.closed;
+        let State::Open(mut file) = self.state else { return Ok(closed) };
         let end = present.then(|| now.since(file.file.epoch).max(0));
         let away = self.away_at.is_some();
         file.finish(end.filter(|_| !away))?;
         let still = !away && file.video.as_ref().is_some_and(VideoLane::stands_still);
         let end = end.map(|ns| Duration::from_nanos(ns as u64));
         let place = &self.plan.place;
-        Ok(Some(Closed { path: place.path(self.sequence), file: place.file(self.sequence), end, still }))
+        let (path, file) = (place.path(self.sequence), place.file(self.sequence));
+        closed.push(Closed { path, file, end, still, cut: None });
+        Ok(closed)
     }
 
     /// Writes everything received and leaves the file open-ended.
-    pub fn suspend(mut self, clock: &Clock) -> Result<()> {
+    pub fn suspend(mut self, clock: &Clock, now: Mono) -> Result<()> {
         if matches!(self.state, State::Held { .. }) {
             self.open(clock)?;
         }
+        self.move_on(now, true)?;
         match self.state {
             State::Open(mut file) => file.finish(None),
             _ => Ok(()),
+        }
+    }
+
+    fn take_closed(&mut self) -> Option<TakeEvent> {
+        self.closed.pop().map(TakeEvent::Ended)
+    }
+
+    /// The file has become as long as files may: the next one begins with this unit.
+    fn begin_next(&mut self, unit: &Unit, clock: &Clock, now: Mono) -> Result<TakeEvent> {
+        let State::Open(old) = std::mem::replace(&mut self.state, State::Idle) else {
+            return Err(Error::Internal("no file is followed by another"));
+        };
+        let (index, epoch) = cut::grid_after(old.file.epoch, unit.at());
+        match Growing::create(&self.plan.place, self.sequence + 1, epoch, clock) {
+            Ok(next) => {
+                self.before = Some(Before::new(old, self.sequence, index, now));
+                self.due = false;
+                self.sequence += 1;
+                let started = next.started();
+                self.state = State::Open(Box::new(OpenFile::over(Box::new(next), Vec::new())));
+                self.write(unit, now)?;
+                Ok(TakeEvent::Opened { file: self.plan.place.file(self.sequence), started, resumed: false })
+            }
+            Err(error) => {
+                // Rather a file that is too long than no file.
+                self.state = State::Open(old);
+                self.write(unit, now)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a unit to the file that is open; sound to the one before as long as its lane is there.
+    fn write(&mut self, unit: &Unit, now: Mono) -> Result<()> {
+        match (unit, &mut self.before, &mut self.state) {
+            (Unit::Sound(sound), Some(before), _) if before.file.audio.is_some() => {
+                before.file.push_sound(sound, self.plan.audio)?;
+                self.move_on(now, false)
+            }
+            (_, _, State::Open(file)) => file.push(unit, self.plan.audio),
+            _ => Err(Error::Internal("no file is open")),
         }
     }
 

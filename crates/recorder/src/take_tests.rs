@@ -93,12 +93,12 @@ impl User {
     /// Both tracks are unpublished.
     fn unpublish(&mut self, at: i64) {
         let take = self.take.as_mut().expect("a take");
-        take.video_ended().and_then(|()| take.audio_ended()).expect("ended");
+        take.video_ended().and_then(|()| take.audio_ended(ms(at))).expect("ended");
         take.set_present(false, ms(at));
     }
 
     fn complete(&self, closed: &Closed) -> Finished {
-        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
+        let options = mp4::FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
         let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
         check(&closed.path).expect("a file without faults");
         finished
@@ -106,7 +106,7 @@ impl User {
 
     fn finish(mut self, present: bool, now: i64) -> Finished {
         let take = self.take.take().expect("a take");
-        let closed = take.close(present, &self.clock, ms(now)).expect("closed").expect("a file");
+        let closed = take.close(present, &self.clock, ms(now)).expect("closed").pop().expect("a file");
         let finished = self.complete(&closed);
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
         finished
@@ -173,11 +173,13 @@ fn away_and_back_is_filled_and_the_end_without_media_is_not() {
         user.send(0, 2_000, true, true);
         for take in user.take.iter_mut() {
             take.video_ended().expect("ended");
-            take.audio_ended().expect("ended");
+            take.audio_ended(ms(2_000)).expect("ended");
         }
         user.wait(2_000, 60_000);
         user.send(60_000, 62_000, true, true);
-        user.take.iter_mut().for_each(|take| take.video_ended().and_then(|()| take.audio_ended()).expect("ended"));
+        user.take
+            .iter_mut()
+            .for_each(|take| take.video_ended().and_then(|()| take.audio_ended(ms(62_000))).expect("ended"));
         user.wait(62_000, 70_000);
         let finished = user.finish(false, 70_000);
         let (picture, black) = lengths(&finished, true);
@@ -206,7 +208,7 @@ fn a_gap_that_is_too_long_ends_the_file_where_the_media_did() {
         }
         let epoch = if files == 1 { 0 } else { 2_000 + gap };
         let take = user.take.take().expect("a take");
-        let last = take.close(true, &user.clock, ms(5_000 + gap)).expect("closed").expect("a file");
+        let last = take.close(true, &user.clock, ms(5_000 + gap)).expect("closed").pop().expect("a file");
         assert_eq!(last.file.sequence as usize, files - 1);
         let finished = user.complete(&last);
         assert_eq!(finished.epoch_ns, user.clock.wall(ms(epoch)).0);
@@ -221,7 +223,7 @@ fn a_gap_that_is_too_long_ends_the_file_though_the_recorder_died_in_it() {
     for (gap, files) in [(MAX_SILENCE_MS - 1_000, 1), (MAX_SILENCE_MS + 1_000, 2)] {
         let mut user = User::new(AAC);
         user.send(0, 2_000, true, true);
-        user.take.take().expect("a take").suspend(&user.clock).expect("written");
+        user.take.take().expect("a take").suspend(&user.clock, ms(4_000)).expect("written");
         user.take = Some(user.new_take(AAC));
         let take = user.take.as_mut().expect("a take");
         take.set_present(false, ms(10_000));
@@ -254,7 +256,7 @@ fn a_restarted_recorder_goes_on_in_the_same_file() {
             user.send(0, 3_000, true, true);
             let take = user.take.take().expect("a take");
             if suspended {
-                take.suspend(&user.clock).expect("written");
+                take.suspend(&user.clock, ms(4_000)).expect("written");
             } else {
                 // A kill: what is in memory is lost.
                 drop(take);
@@ -289,10 +291,13 @@ fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
     for sequence in 1..3 {
         user.send(0, 2_000, true, true);
         let closed = user.take.take().expect("a take").close(true, &user.clock, ms(2_000));
-        let closed = closed.expect("closed").expect("a file");
+        let closed = closed.expect("closed").pop().expect("a file");
         assert_eq!(closed.file, name(sequence));
         mp4::finish(&closed.path, &mp4::FinishOptions::default(), &crate::disk::BlackAndSilence).expect("finished");
         user.take = Some(user.new_take(AAC));
     }
     assert_eq!(std::fs::read(&damaged).expect("there"), vec![7; 100_000]);
 }
+
+#[path = "take/cut_tests.rs"]
+mod cut;

@@ -63,6 +63,11 @@ impl VideoLane {
         self.still
     }
 
+    /// Whether there is no picture now: it was switched off, or has not come yet.
+    pub fn is_away(&self) -> bool {
+        self.waits_for_key && self.held.is_none()
+    }
+
     /// Whether nothing can be written until a key frame comes.
     pub fn waits_for_key(&self) -> bool {
         self.waits_for_key

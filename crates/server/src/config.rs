@@ -84,6 +84,10 @@ pub struct RecorderConfig {
     pub reorder_wait: Duration,
     /// A key frame is asked for when none came for this long.
     pub key_frame_every: Duration,
+    /// A file that is longer is followed by another one.
+    pub max_file_length: Duration,
+    /// The same for its size.
+    pub max_file_size: Size,
     /// Share of the processors that recordings may take, in percent; 0 is no limit.
     pub max_cpu: u32,
 }
@@ -138,6 +142,8 @@ impl Default for Config {
                 sync_every: Duration::from_secs(2),
                 reorder_wait: Duration::from_millis(1_500),
                 key_frame_every: Duration::from_secs(10),
+                max_file_length: Duration::from_secs(4 * 3_600),
+                max_file_size: Size::mib(64 << 10),
                 max_cpu: 90,
             },
             mix: MixConfig {
@@ -248,6 +254,16 @@ impl RecorderConfig {
                 "recorder.key_frame_every",
                 default.key_frame_every,
                 seconds(1)..=seconds(300),
+            ),
+            max_file_length: reader.get_in(
+                "recorder.max_file_length",
+                default.max_file_length,
+                seconds(2)..=seconds(86_400),
+            ),
+            max_file_size: reader.get_in(
+                "recorder.max_file_size",
+                default.max_file_size,
+                Size::mib(1)..=Size::mib(1 << 20),
             ),
             max_cpu: reader.get_in("recorder.max_cpu", default.max_cpu, 0..=1_000),
         }

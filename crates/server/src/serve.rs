@@ -120,6 +120,8 @@ fn worker_config(config: &Config, embedded: Option<RoomServer>, instance: String
             sync_ms: millis(config.recorder.sync_every),
             reorder_ms: millis(config.recorder.reorder_wait),
             key_frame_ms: millis(config.recorder.key_frame_every),
+            max_file_ms: config.recorder.max_file_length.as_millis() as i64,
+            max_file_bytes: config.recorder.max_file_size.0,
         },
         program: std::env::current_exe().context("cannot find this program, to start recorders")?,
         log: config.server.log.clone(),

@@ -41,6 +41,8 @@ pub struct FinishOptions {
     pub end: Option<Duration>,
     /// The last picture stood still: it is shown up to the end, instead of black.
     pub still: bool,
+    /// Samples that begin at this media time or later are left out: the next file has them.
+    pub cut: Option<Duration>,
 }
 
 /// Finishes the file at `path`; of a file that is finished, only tells what it is. May be repeated after any failure.

@@ -44,6 +44,9 @@ pub(super) fn plan(disk: &dyn Disk, head: Head, options: &FinishOptions, filler:
         let index = head.tracks.iter().position(|track| track.id == run.track);
         media[index.expect("scan gives known tracks only")].add(run);
     })?;
+    if let Some(cut) = options.cut {
+        head.tracks.iter().zip(&mut media).for_each(|(track, media)| media.cut(track.first(), units(cut)));
+    }
     let mut laid = lay_out_all(head.tracks, media, options)?;
     let mut tail = fill_all(&mut laid, extent.end, filler)?;
     let media_end = extent.end + tail.len() as u64;

@@ -42,6 +42,35 @@ impl Media {
         &self.samples[run.first..run.first + run.count]
     }
 
+    /// Leaves out what begins at `end` (common units, as heard or seen) or later.
+    pub fn cut(&mut self, entry: &SampleEntry, end: u128) {
+        let timescale = u128::from(entry.timescale());
+        // To the nearest tick: a boundary that is a whole tick may have been rounded on its way here.
+        let end = (end * timescale + UNITS / 2) / UNITS + u128::from(entry.priming());
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
+        while let Some(run) = self.runs.last_mut().filter(|run| run.end > end) {
+            let mut at = run.dts;
+            let samples = &self.samples[run.first..run.first + run.count];
+            run.count = samples
+                .iter()
+                .take_while(|sample| {
+                    let begins = at;
+                    at += u64::from(sample.duration);
+                    begins < end
+                })
+                .count();
+            let kept = &samples[..run.count];
+            run.end = run.dts + kept.iter().map(|sample| u64::from(sample.duration)).sum::<u64>();
+            if run.count > 0 {
+                break;
+            }
+            self.runs.pop();
+        }
+        let kept = self.runs.last().map_or(0, |run| run.first + run.count);
+        self.samples.truncate(kept);
+        self.end = self.runs.last().map_or(0, |run| run.end);
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.samples.len()

@@ -178,7 +178,7 @@ fn real_media_plays_while_it_grows_and_when_it_is_finished() {
     assert_eq!(probe(path, "v", "stream=nb_read_packets"), "175");
 
     let filler = FfmpegFiller(recording.dir.path());
-    let options = FinishOptions { end: Some(Duration::from_secs(12)), still: false };
+    let options = FinishOptions { end: Some(Duration::from_secs(12)), ..FinishOptions::default() };
     let finished = finish(path, &options, &filler).expect("finishes");
     assert_eq!(finish(path, &options, &filler).expect("a no-op"), finished);
     assert!(matches!(Writer::recover(path), Err(Error::Finished)));

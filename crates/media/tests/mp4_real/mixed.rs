@@ -86,7 +86,7 @@ fn h265_with_sound_of_any_rate_plays_from_its_beginning_to_its_end() {
         writer.flush().expect("the disk takes it");
         drop(writer);
 
-        let options = FinishOptions { end: Some(Duration::from_secs(6)), still: false };
+        let options = FinishOptions { end: Some(Duration::from_secs(6)), ..FinishOptions::default() };
         let finished = finish(&path, &options, &Silence(silence)).expect("finishes");
         let report = check(&path).expect("a file without faults");
         assert_eq!((finished.tracks[1].codec, report.tracks[1].codec.as_str()), (Codec::H265, "hev1"));

@@ -176,7 +176,7 @@ impl Task {
         match &mut self.output {
             Output::Takes { takes, .. } => match takes.get_mut(stream) {
                 Some(take) if video => take.video_ended(),
-                Some(take) => take.audio_ended(),
+                Some(take) => take.audio_ended(now),
                 None => Ok(()),
             },
             Output::Mix(mix) => {
@@ -288,11 +288,11 @@ impl Task {
     }
 
     /// Writes everything received and leaves the files open-ended.
-    pub fn suspend(self, clock: &Clock) {
+    pub fn suspend(self, clock: &Clock, now: Mono) {
         match self.output {
             Output::Takes { takes, .. } => {
                 for (stream, take) in takes {
-                    if let Err(error) = take.suspend(clock) {
+                    if let Err(error) = take.suspend(clock, now) {
                         tracing::error!(?stream, %error, "cannot write the rest");
                     }
                 }

@@ -101,6 +101,8 @@ fn every_wrong_value_names_setting_value_and_what_is_allowed() {
         ("[recorder]\nsync_every = \"1h\"", ["recorder.sync_every", "1h", "100ms to 1m"]),
         ("[recorder]\nreorder_wait = \"fast\"", ["recorder.reorder_wait", "fast", "50ms to 10s"]),
         ("[recorder]\nkey_frame_every = \"1ms\"", ["recorder.key_frame_every", "1ms", "1s to 5m"]),
+        ("[recorder]\nmax_file_length = \"1s\"", ["recorder.max_file_length", "1s", "2s to 1d"]),
+        ("[recorder]\nmax_file_size = \"1KiB\"", ["recorder.max_file_size", "1KiB", "1MiB to 1024GiB"]),
         ("[server]\nlog = \"=loud\"", ["server.log", "=loud", "a level"]),
         ("[server]\ndata_dir = \"\"", ["server.data_dir", "\"\"", "a path"]),
         ("[images]\nallowed_networks = [\"10.0.0.1/8\"]", ["images.allowed_networks", "10.0.0.1/8", "\"10.0.0.0/8\""]),

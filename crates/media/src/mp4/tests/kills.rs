@@ -275,7 +275,7 @@ proptest! {
             return Ok(());
         }
         world.writer.sync().expect("alive");
-        let options = FinishOptions { end: end.map(Duration::from_secs), still: false };
+        let options = FinishOptions { end: end.map(Duration::from_secs), ..FinishOptions::default() };
         let finished = match world.finish(&deaths, &options) {
             Ok(finished) => finished,
             Err(Error::Empty) if world.models.iter().all(|model| model.samples.is_empty()) => return Ok(()),

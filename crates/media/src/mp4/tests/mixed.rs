@@ -68,7 +68,7 @@ fn holes_of_h265_show_its_own_pictures() {
         assert_eq!((recovered.tracks[1].samples, recovered.tracks[1].end), (2, 51_000));
         push_pictures(&mut writer, track, &[(510_000, true), (513_000, false)]);
         let end = std::time::Duration::from_secs(9);
-        let finished = finish(&mut disk, &FinishOptions { end: Some(end), still });
+        let finished = finish(&mut disk, &FinishOptions { end: Some(end), still, cut: None });
         let track = &finished.tracks[1];
         assert_eq!((track.codec, track.samples, track.filler, track.filled.as_millis()), (Codec::H265, 4, 2, 500));
         assert_eq!((finished.width, finished.height), (640, 352));

@@ -35,7 +35,7 @@ fn picture_at(dts: u64, entry: u32) -> Sample {
 }
 
 fn finish(disk: &mut Mortal, end: Option<u64>) -> Finished {
-    let options = FinishOptions { end: end.map(Duration::from_millis), still: false };
+    let options = FinishOptions { end: end.map(Duration::from_millis), ..FinishOptions::default() };
     let finished = finish_on(disk, &options, &TestFiller).expect("alive");
     check_on(disk).expect("a file without faults");
     finished
@@ -206,5 +206,27 @@ fn a_still_picture_is_lengthened_and_a_gap_is_filled() {
         let finished = finish(&mut disk, None);
         assert_eq!(finished.tracks[0].filler, filler);
         assert_eq!(finished.duration().as_millis(), 906_000 / 90);
+    }
+}
+
+#[test]
+fn what_the_next_file_has_is_cut_off() {
+    // Sound up to 6144 in three fragments with a hole, cut at 3072 as heard: 1024 ticks of priming.
+    for (heard, samples) in [(3 * 1024, 4), (1024, 2), (3 * 1024 - 1, 4), (3 * 1024 + 1, 5), (9 * 1024, 6)] {
+        let (mut disk, mut writer) = create();
+        let track = writer.add_track(aac()).expect("alive");
+        for frames in [0..2, 2..5, 7..8] {
+            frames.for_each(|n| writer.push(track, frame(n)).expect("sound"));
+            writer.flush().expect("alive");
+        }
+        let end = Duration::from_nanos(heard * 1_000_000_000 / 48_000);
+        let options = FinishOptions { end: Some(end), cut: Some(end), ..FinishOptions::default() };
+        let finished = finish_on(&mut disk, &options, &TestFiller).expect("alive");
+        check_on(&disk).expect("a file without faults");
+        assert_eq!(finished.tracks[0].samples, samples, "{heard}");
+        let played = play(&disk.bytes());
+        let names: Vec<_> = played[0].samples.iter().map(|sample| sample.data.clone()).collect();
+        let recorded: Vec<_> = [0, 1, 2, 3, 4, 7].iter().map(|n| frame(*n).data).take(samples as usize).collect();
+        assert_eq!(names[..recorded.len().min(5)], recorded[..recorded.len().min(5)], "{heard}");
     }
 }

@@ -98,7 +98,7 @@ impl Room {
         let closed = self.mix().close(ms(end)).expect("closed").expect("a file");
         let last = self.mix().take_events();
         self.events.extend(last);
-        let options = mp4::FinishOptions { end: closed.end, still: closed.still };
+        let options = mp4::FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
         let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
         check(&closed.path).expect("a file without faults");
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
