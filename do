@@ -9,7 +9,7 @@ CARGO_DENY_VERSION=0.20.2
 # Of what is written on mixed pictures: names of users are often Chinese.
 FONT_PACKAGES=(fonts-dejavu-core fonts-wqy-microhei)
 BUILD_PACKAGES=(build-essential pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
-  libavdevice-dev libswscale-dev libswresample-dev)
+  libavdevice-dev libswscale-dev libswresample-dev libopus-dev)
 GSTREAMER_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-libav)
 TEST_PACKAGES=(ffmpeg chromium python3-venv "${GSTREAMER_PACKAGES[@]}")

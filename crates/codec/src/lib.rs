@@ -1,6 +1,6 @@
-//! Safe wrappers of FFmpeg: Opus, AAC, resampling, video encoders and decoders, images, and a reader of media files; and
-//! the canvas on which pictures are put together. The only crate with `unsafe`; it decides nothing. Every block of
-//! `unsafe` says why it is sound.
+//! Safe wrappers of FFmpeg and libopus: Opus, AAC, resampling, video encoders and decoders, images, and a reader of media
+//! files; and the canvas on which pictures are put together. The only crate with `unsafe`; it decides nothing. Every
+//! block of `unsafe` says why it is sound.
 
 pub mod aac;
 pub mod black;
@@ -12,7 +12,7 @@ pub mod opus;
 pub mod resample;
 pub mod video;
 
-/// Why a call into FFmpeg failed.
+/// Why a call into FFmpeg or libopus failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The FFmpeg on this machine was built without this encoder or decoder.
@@ -24,6 +24,9 @@ pub enum Error {
     /// What FFmpeg answered, and to which call.
     #[error("{call}: {source}")]
     Ffmpeg { call: &'static str, source: ffmpeg_next::Error },
+    /// The same of libopus, which answers with numbers.
+    #[error("{call}: error {code}")]
+    Opus { call: &'static str, code: i32 },
 }
 
 /// `Result` of this crate.

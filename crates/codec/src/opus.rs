@@ -1,10 +1,13 @@
-//! Opus at 48 kHz: decoder with loss concealment, and an encoder for synthetic publishers. Both are libopus, through
-//! FFmpeg.
+//! Opus at 48 kHz: decoder with in-band FEC and loss concealment, and an encoder for synthetic publishers. Both are
+//! libopus: the encoder through FFmpeg, the decoder directly.
 
+mod libopus;
+
+use self::libopus::{Ask, Libopus};
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{Dictionary, Packet, decoder, encoder, format, frame};
+use ffmpeg_next::{Dictionary, Packet, encoder, format, frame};
 
 /// Samples per second of everything here.
 pub const RATE: u32 = 48_000;
@@ -16,14 +19,26 @@ pub const MAX_PACKET: usize = 5760;
 pub const CONCEALED: usize = 19_200;
 /// Over so many samples before that the concealment fades out: 200 ms.
 const FADE: usize = 9_600;
+/// libopus conceals in multiples of this: 2.5 ms.
+const CONCEAL_STEP: usize = 120;
+
+/// How many samples per channel of the time directly before it a packet carries a copy of (in-band FEC): one frame, or
+/// none. Only packets of speech (SILK, hybrid) do.
+pub fn carried(packet: &[u8]) -> usize {
+    let Some((frame, samples)) = libopus::first_frame(packet) else { return 0 };
+    let (toc, Some(&flags)) = (packet[0], frame.first()) else { return 0 };
+    // RFC 6716, 4.2.3: for each channel a bit per 20 ms that says whether there is voice, then whether there are copies.
+    let voices = samples.div_ceil(FRAME).max(1);
+    let copies = |channel: usize| flags >> (7 - voices - channel * (voices + 1)) & 1 == 1;
+    let speech = toc & 0x80 == 0;
+    let stereo = toc & 0x04 != 0;
+    if speech && (copies(0) || stereo && copies(1)) { samples } else { 0 }
+}
 
 /// Decodes one Opus stream. A bad packet is an error of that packet; the decoder goes on with the next.
 pub struct Decoder {
-    inner: decoder::Audio,
-    frame: frame::Audio,
+    inner: Libopus,
     channels: usize,
-    /// First byte of the last good packet, with its frame count set to one: the shape in which a lost one is asked for.
-    toc: u8,
     /// Samples per channel concealed since the last good packet.
     concealed: usize,
 }
@@ -32,15 +47,7 @@ impl Decoder {
     /// A decoder whose output always has this many channels (1 or 2), whatever the packets hold.
     pub fn new(channels: usize) -> Result<Decoder> {
         check_channels(channels)?;
-        let mut context = ff::decoder_context("libopus")?;
-        ff::set_audio(&mut context, RATE, channels);
-        let mut opening = context.decoder();
-        // SAFETY: writes a plain option field of an owned context before it is opened.
-        unsafe { (*opening.as_mut_ptr()).request_sample_fmt = ffmpeg_next::ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT };
-        opening.set_packet_time_base((1, RATE as i32));
-        let inner = opening.audio().map_err(named("open libopus decoder"))?;
-        // 20 ms, CELT, full band: what a browser sends.
-        Ok(Decoder { inner, frame: frame::Audio::empty(), channels, toc: 0xf8, concealed: 0 })
+        Ok(Decoder { inner: Libopus::new(channels)?, channels, concealed: 0 })
     }
 
     /// Channels of the output.
@@ -51,14 +58,24 @@ impl Decoder {
     /// Appends the packet's samples, interleaved f32 in -1..=1, to `out`; returns how many per channel were added.
     /// On an error nothing is added.
     pub fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<usize> {
-        let Some(toc) = packet.first() else {
+        if packet.is_empty() {
             return Err(Error::Argument("an Opus packet has at least one byte".into()));
-        };
-        let samples = self.run(packet, usize::MAX, out)?;
-        // Same mode and frame length, one frame in the packet.
-        self.toc = toc & !0x03;
+        }
+        let samples = self.inner.decode(Ask::Packet(packet), MAX_PACKET, out)?;
         self.concealed = 0;
         Ok(samples)
+    }
+
+    /// Appends the sound directly before `next` from the copy that this packet carries: exactly [`carried`] samples per
+    /// channel. To be called before the packet itself is decoded; what was lost before that is to be concealed first.
+    /// After music, which has no copies, libopus conceals instead.
+    pub fn recover(&mut self, next: &[u8], out: &mut Vec<f32>) {
+        let samples = carried(next);
+        let end = out.len() + samples * self.channels;
+        if samples > 0 && self.inner.decode(Ask::Before(next), samples, out).is_ok() {
+            self.concealed = 0;
+        }
+        out.resize(end, 0.0);
     }
 
     /// Appends exactly `samples` samples per channel in place of lost packets: the decoder's own concealment, which
@@ -69,8 +86,7 @@ impl Decoder {
         while out.len() < end && self.concealed < CONCEALED {
             let from = out.len();
             let left = (end - from) / self.channels;
-            // A packet of nothing but its first byte says "this frame was not sent", which libopus conceals.
-            match self.run(&[self.toc], left, out) {
+            match self.inner.decode(Ask::Lost, left.next_multiple_of(CONCEAL_STEP).min(MAX_PACKET), out) {
                 Ok(got) if got > 0 => self.fade(&mut out[from..]),
                 _ => break,
             }
@@ -87,20 +103,6 @@ impl Decoder {
             self.concealed += 1;
         }
     }
-
-    fn run(&mut self, packet: &[u8], limit: usize, out: &mut Vec<f32>) -> Result<usize> {
-        self.inner.send_packet(&Packet::copy(packet)).map_err(named("decode Opus"))?;
-        let mut added = 0;
-        while taken("decode Opus", self.inner.receive_frame(&mut self.frame))?.is_some() {
-            let samples = ff::samples_f32(&self.frame, 0)
-                .filter(|_| ff::channels(&self.frame) == self.channels)
-                .ok_or_else(|| Error::Argument("the Opus decoder gave another format than asked for".into()))?;
-            let take = (limit - added).min(self.frame.samples());
-            out.extend_from_slice(&samples[..take * self.channels]);
-            added += take;
-        }
-        Ok(added)
-    }
 }
 
 /// Encodes blocks of 20 ms.
@@ -114,6 +116,16 @@ pub struct Encoder {
 impl Encoder {
     /// `channels` is 1 or 2, `bitrate` in bit/s.
     pub fn new(channels: usize, bitrate: u32) -> Result<Encoder> {
+        Encoder::open(channels, bitrate, &[("application", "audio")])
+    }
+
+    /// An encoder of speech that expects a fifth of its packets to be lost: at up to about 40 kbit/s each carries a copy
+    /// of the one before (in-band FEC).
+    pub fn speech(channels: usize, bitrate: u32) -> Result<Encoder> {
+        Encoder::open(channels, bitrate, &[("application", "voip"), ("fec", "1"), ("packet_loss", "20")])
+    }
+
+    fn open(channels: usize, bitrate: u32, settings: &[(&str, &str)]) -> Result<Encoder> {
         check_channels(channels)?;
         let mut context = ff::encoder_context("libopus")?;
         ff::set_audio(&mut context, RATE, channels);
@@ -124,7 +136,7 @@ impl Encoder {
         opening.set_bit_rate(bitrate as usize);
         let mut options = Dictionary::new();
         options.set("frame_duration", "20");
-        options.set("application", "audio");
+        settings.iter().for_each(|(name, value)| options.set(name, value));
         let inner = opening.open_with(options).map_err(named("open libopus encoder"))?;
         let frame = ff::audio_frame(packed, FRAME, channels, RATE)?;
         Ok(Encoder { inner, frame, channels, next_pts: 0 })

@@ -13,7 +13,7 @@ use crate::pcm::{FRAME, Grid, GridFrame};
 
 /// Opus decodes to sound that is this much later than the time of its packet (RFC 6716, at 48 kHz).
 pub const OPUS_DELAY: i64 = 312;
-/// At most this much of a loss (100 ms) is concealed; what is missing beyond it is silence.
+/// At most this much of a loss (100 ms) is concealed; what is missing beyond it and not recovered is silence.
 const CONCEAL_MAX: i64 = 4_800;
 /// What a lane remembers of its sound while the file may have to be cut before the end of it: frames of 21 ms, or packets.
 const REMEMBERED: usize = 256;
@@ -137,11 +137,14 @@ impl AacLane {
     }
 
     fn push(&mut self, sound: &Sound<'_>, writer: &mut Writer) -> Result<()> {
-        let missing = if sound.after_loss { self.grid.gap_before(sound.position) } else { 0 };
-        if missing > 0 {
-            self.block.clear();
-            self.decoder.conceal(missing.min(CONCEAL_MAX) as usize, &mut self.block);
-            self.grid.push(sound.position - missing, &self.block);
+        self.lay(sound);
+        self.encode(writer)
+    }
+
+    /// Lays a packet's sound on the grid.
+    fn lay(&mut self, sound: &Sound<'_>) {
+        if sound.after_loss {
+            self.fill_loss(sound);
         }
         self.block.clear();
         if self.decoder.decode(sound.packet, &mut self.block).is_err() {
@@ -149,7 +152,28 @@ impl AacLane {
             self.decoder.conceal(sound.duration as usize, &mut self.block);
         }
         self.grid.push(sound.position, &self.block);
-        self.encode(writer)
+    }
+
+    /// What was lost directly before this packet is taken from the copy in it (in-band FEC), if it has one; what was lost
+    /// before that is concealed.
+    fn fill_loss(&mut self, sound: &Sound<'_>) {
+        let lost = self.grid.gap_before(sound.position);
+        if lost == 0 {
+            return;
+        }
+        let copied = Some(opus::carried(sound.packet) as i64).filter(|copied| copied / 2 <= lost).unwrap_or(0);
+        let recovered = sound.position - copied;
+        let missing = self.grid.gap_before(recovered);
+        if missing > 0 {
+            self.block.clear();
+            self.decoder.conceal(missing.min(CONCEAL_MAX) as usize, &mut self.block);
+            self.grid.push(recovered - missing, &self.block);
+        }
+        if copied > 0 {
+            self.block.clear();
+            self.decoder.recover(sound.packet, &mut self.block);
+            self.grid.push(recovered, &self.block);
+        }
     }
 
     fn encode(&mut self, writer: &mut Writer) -> Result<()> {
@@ -284,3 +308,6 @@ impl OpusLane {
         Ok(writer.push(self.track, sample)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,8 @@ impl Mixer {
 }
 
 #[cfg(test)]
+mod fec_tests;
+#[cfg(test)]
 mod late_tests;
 #[cfg(test)]
 mod long_test;

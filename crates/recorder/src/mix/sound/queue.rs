@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use codec::opus::MAX_PACKET;
+use codec::opus::{self, MAX_PACKET};
 
 /// A position that is off from its predecessor's end by more than this (one second) begins anew.
 const JUMP: i64 = 48_000;
@@ -17,6 +17,8 @@ pub struct Waiting {
     /// Media time of its first sample.
     pub position: i64,
     pub data: Bytes,
+    /// Not the packet itself is meant but the copy that it carries of what was lost before it.
+    pub copy: bool,
     /// Samples.
     pub duration: i64,
     /// Packets before it were lost.
@@ -35,9 +37,21 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Adds a packet; answers how many samples had to be skipped to make room for it.
-    pub fn push(&mut self, position: i64, data: &Bytes, duration: u32, after_loss: bool) -> i64 {
-        let duration = i64::from(duration).min(MAX_PACKET as i64);
+    /// Adds a packet, and in front of it what it brings back of a loss; answers how many samples had to be skipped to
+    /// make room for it.
+    pub fn push(&mut self, position: i64, data: &Bytes, duration: u32, mut after_loss: bool) -> i64 {
+        let mut skipped = 0;
+        if after_loss
+            && let Some(expected) = self.expected
+            && let Some((copied, remaining)) = brought_back(position.saturating_sub(expected), data)
+        {
+            skipped += self.add(position - copied, data, true, copied, remaining);
+            after_loss = false;
+        }
+        skipped + self.add(position, data, false, i64::from(duration).min(MAX_PACKET as i64), after_loss)
+    }
+
+    fn add(&mut self, position: i64, data: &Bytes, copy: bool, duration: i64, after_loss: bool) -> i64 {
         let anew = self.expected.is_none_or(|expected| (position - expected).abs() > JUMP);
         if anew && self.expected.is_some_and(|expected| position < expected) {
             // What waits for a later time must not hold this up.
@@ -49,7 +63,7 @@ impl Queue {
             skipped += self.skip_oldest();
         }
         self.held += duration;
-        self.waiting.push_back(Waiting { position, data: data.clone(), duration, after_loss, anew });
+        self.waiting.push_back(Waiting { position, data: data.clone(), copy, duration, after_loss, anew });
         skipped
     }
 
@@ -101,6 +115,14 @@ impl Queue {
         }
         skipped.duration
     }
+}
+
+/// How many samples directly before a packet it brings back of a gap of `gap`, and whether more is missing.
+fn brought_back(gap: i64, data: &[u8]) -> Option<(i64, bool)> {
+    let copied = opus::carried(data) as i64;
+    // Into a gap that is much smaller it does not belong, and behind one that is much larger a new decoder begins.
+    let fits = copied > 0 && (copied / 2..=JUMP).contains(&gap);
+    fits.then_some((copied, gap - copied >= copied / 2))
 }
 
 #[cfg(test)]

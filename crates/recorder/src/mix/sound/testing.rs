@@ -59,6 +59,27 @@ impl Tone {
     }
 }
 
+/// Something like speech, of which each packet carries a copy of the one before where it can: a voice whose pitch and
+/// loudness never stand still, so that nothing can be guessed.
+pub fn speech(count: i64) -> Vec<Bytes> {
+    let mut encoder = Encoder::speech(1, 24_000).expect("an encoder");
+    let mut turn = 0.0_f64;
+    let mut sample = |n: i64| {
+        let t = n as f64 / SECOND as f64;
+        turn += std::f64::consts::TAU * (130.0 + 60.0 * (t * 9.0).sin() + 30.0 * (t * 23.0).sin()) / SECOND as f64;
+        let loud = 0.15 * (1.0 + 0.8 * (t * 40.0).sin());
+        (loud * (1..12).map(|h| (turn * f64::from(h)).sin() / f64::from(h)).sum::<f64>()) as f32
+    };
+    let mut block = |number: i64| (number * PACKET..(number + 1) * PACKET).map(&mut sample).collect::<Vec<f32>>();
+    (0..count).map(|number| encoder.encode(&block(number)).expect("a packet")).collect()
+}
+
+/// How alike two pieces of sound are: 1 when they are the same.
+pub fn alike(one: &[f32], other: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    product(one, other) / (product(one, one) * product(other, other)).sqrt()
+}
+
 #[derive(Debug, Clone)]
 pub enum Event {
     Packet { position: i64, data: Bytes, after_loss: bool },

@@ -2,13 +2,12 @@
 //! joined to what was played before, so that nothing clicks and nothing that was said is cut.
 //!
 //! * A little off (10 ms): stretched by up to one percent, as in a file of one stream.
-//! * A gap: lost packets are concealed; else the sound fades away (into what the decoder makes up for a moment, so that
-//!   the last word is whole) and fades in again after the silence.
+//! * A gap: the last of lost packets is taken from the copy in the one after it, if that has one (in-band FEC, see
+//!   [`super::queue`]); the others are concealed. Else the sound fades away (into what the decoder makes up for a moment,
+//!   so that the last word is whole) and fades in again after the silence.
 //! * Late, because the network held it up: played from the present on. The lag is worked off by leaving out silence and
 //!   by playing two percent faster, while enough is waiting. More than four seconds that wait behind such a lag are skipped.
 //! * A jump of more than a second, or sound after an end: a new decoder, and a short cross-fade where they meet.
-//!
-//! In-band FEC is not used: `codec::opus` has no call for it.
 
 use bytes::Bytes;
 use codec::opus::Decoder;
@@ -44,6 +43,8 @@ pub struct VoiceCounts {
     pub undecodable: u64,
     /// Made up for lost and undecodable packets.
     pub concealed: u64,
+    /// Of lost packets, taken from the copies in those after them.
+    pub recovered: u64,
     /// Silence put into gaps of up to a second.
     pub silence: u64,
     /// Added or taken away by stretching.
@@ -210,7 +211,10 @@ impl Voice {
     fn decode(&mut self, head: &Waiting) {
         self.block.clear();
         let decoder = self.decoder.as_mut();
-        if decoder.is_none_or(|decoder| decoder.decode(&head.data, &mut self.block).is_err()) {
+        if head.copy {
+            decoder.into_iter().for_each(|decoder| decoder.recover(&head.data, &mut self.block));
+            self.counts.recovered += samples(&self.block) as u64;
+        } else if decoder.is_none_or(|decoder| decoder.decode(&head.data, &mut self.block).is_err()) {
             self.block.clear();
             self.counts.undecodable += 1;
             self.counts.concealed += head.duration as u64;
