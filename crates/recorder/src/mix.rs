@@ -4,10 +4,13 @@
 //! The timeline: media time 0 is the first media of any stream. Frame k is of media time k / fps and shows the newest
 //! picture of each stream captured up to half a frame later; sound lies at its own media time. While nobody is there
 //! nothing is made: the last picture, which is the background, stands still, and the sound is a hole that becomes silence.
+//! After a restart the file goes on with the first media, or a second after somebody is there who sends none.
 
 pub mod feed;
 #[cfg(test)]
 mod golden;
+mod held;
+mod job;
 mod output;
 mod overlay;
 mod pace;
@@ -27,22 +30,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rules::layout::{Member, Plan};
-use rules::select::{Source, StreamId};
-use rules::time::{MILLI_NS, Mono, Wall};
+use rules::select::StreamId;
+use rules::time::Mono;
 
+use crate::Result;
 use crate::clock::Clock;
-use crate::growing::Place;
-use crate::messages::{FileName, MixPlan, Report, Settings};
 use crate::take::Closed;
 use crate::unit::Unit;
-use crate::{Error, Result};
 use feed::Feed;
+use held::Held;
+pub use job::{MixEvent, MixJob};
 use pace::Pace;
 use recording::Recording;
 use stage::Stage;
-
-/// How long the first media is kept before the file begins, so that what began together begins together.
-const HOLD_NS: i64 = 250 * MILLI_NS;
 
 /// Fragments of a mix are this short at most (milliseconds): it is made later than it comes, and both together are what a
 /// kill costs.
@@ -50,45 +50,6 @@ const FRAGMENT_MS: u32 = 200;
 
 /// Changes of the frame rate that are noted one by one.
 const MAX_PACE_NOTES: u32 = 10;
-
-/// What a mix makes, and where.
-#[derive(Debug, Clone)]
-pub struct MixJob {
-    pub place: Place,
-    pub plan: MixPlan,
-    pub audio_only: bool,
-    pub settings: Settings,
-}
-
-/// Something the mix's owner should know.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MixEvent {
-    Opened {
-        file: FileName,
-        started: Wall,
-        resumed: bool,
-    },
-    /// The first media of a stream.
-    Took(StreamId),
-    /// Something a reader of the recording must know.
-    Note(String),
-    /// These streams wait for a key frame.
-    Waits(BTreeSet<StreamId>),
-}
-
-impl MixEvent {
-    /// What the worker is to be told of it.
-    pub fn report(self, task: i64) -> Option<Report> {
-        match self {
-            MixEvent::Opened { file, started, resumed } => {
-                Some(Report::FileOpened { task, file, started_ms: started.millis(), resumed })
-            }
-            MixEvent::Took(stream) => Some(Report::Mixed { task, stream }),
-            MixEvent::Note(text) => Some(Report::Note { task, source: Source::Mix, text }),
-            MixEvent::Waits(_) => None,
-        }
-    }
-}
 
 /// What changes at a moment.
 enum Change {
@@ -114,13 +75,9 @@ pub struct Mix {
 }
 
 enum State {
-    /// Nothing came yet. A file of before a restart may be there to go on with.
+    /// Nothing came yet.
     Idle,
-    /// The first media, kept until the file begins.
-    Held {
-        units: Vec<(StreamId, Unit)>,
-        until: Mono,
-    },
+    Held(Held),
     Open(Box<Recording>),
 }
 
@@ -164,11 +121,8 @@ impl Mix {
             self.events.push(MixEvent::Took(stream.clone()));
         }
         match &mut self.state {
-            State::Idle => {
-                let until = unit.arrival().plus(HOLD_NS);
-                self.state = State::Held { units: vec![(stream.clone(), unit)], until };
-            }
-            State::Held { units, .. } => units.push((stream.clone(), unit)),
+            State::Idle => self.state = State::Held(Held::of(stream, unit, &self.job.place, &self.clock)?),
+            State::Held(held) => held.push(stream, unit),
             State::Open(recording) => match unit {
                 Unit::Picture(picture) => self.feeds.entry(stream.clone()).or_default().push(picture),
                 Unit::Sound(sound) => recording.push(stream, &sound, &self.stage)?,
@@ -226,10 +180,11 @@ impl Mix {
 
     /// Everything captured before `until` has come: makes the file up to there.
     pub fn advance(&mut self, until: Mono, now: Mono) -> Result<()> {
-        if matches!(&self.state, State::Held { until: hold, .. } if *hold <= until) {
-            self.open()?;
-        }
         self.make(until)?;
+        if matches!(&self.state, State::Held(held) if held.until <= until) {
+            self.open(until)?;
+            self.make(until)?;
+        }
         if let State::Open(recording) = &mut self.state {
             recording.flush_if_due(now, &self.job.settings)?;
         }
@@ -244,7 +199,8 @@ impl Mix {
 
     /// Ends the recording at `end`. What happened meanwhile is still to be taken.
     pub fn close(&mut self, end: Mono) -> Result<Option<Closed>> {
-        self.open_what_is_held()?;
+        self.make(end)?;
+        self.open(end)?;
         self.make(end)?;
         let Some(recording) = self.finish()? else { return Ok(None) };
         let (file, end) = recording.file(&self.job, end);
@@ -256,7 +212,12 @@ impl Mix {
 
     /// Writes everything received and leaves the file open-ended.
     pub fn suspend(&mut self) -> Result<()> {
-        self.open_what_is_held()?;
+        // Without media there is nothing to write.
+        if let State::Held(held) = &self.state
+            && let Some(first) = held.first()
+        {
+            self.open(first)?;
+        }
         self.finish().map(drop)
     }
 
@@ -270,24 +231,35 @@ impl Mix {
         finished.map(|()| Some(recording))
     }
 
-    fn open_what_is_held(&mut self) -> Result<()> {
-        if matches!(self.state, State::Held { .. }) { self.open() } else { Ok(()) }
+    /// Begins the file with what is held, or goes on in it; at `now` if nothing is.
+    fn open(&mut self, now: Mono) -> Result<()> {
+        let held = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Held(held) => held,
+            other => {
+                self.state = other;
+                return Ok(());
+            }
+        };
+        let first = held.first().unwrap_or(now);
+        let recording = Recording::open(&self.job, held.file, &self.clock, first, &self.stage)?;
+        self.state = State::Open(Box::new(recording));
+        held.units.into_iter().try_for_each(|(stream, unit)| self.push(&stream, unit))
     }
 
-    fn open(&mut self) -> Result<()> {
-        let State::Held { units, .. } = std::mem::replace(&mut self.state, State::Idle) else {
-            return Err(Error::Internal("a mix was opened that held nothing"));
+    /// The moment of the first change up to `until` that can be made: what is held is still to be shown as it was.
+    fn next_change(&self, until: Mono) -> Option<Mono> {
+        let until = match &self.state {
+            // What came before anybody was told to be there shows who comes next.
+            State::Held(held) if !self.stage.members().is_empty() => held.first().map_or(until, |at| at.min(until)),
+            _ => until,
         };
-        let first = units.iter().map(|(_, unit)| unit.at()).min().unwrap_or_default();
-        let recording = Recording::open(&self.job, &self.clock, first, &self.stage)?;
-        self.state = State::Open(Box::new(recording));
-        units.into_iter().try_for_each(|(stream, unit)| self.push(&stream, unit))
+        self.changes.front().map(|(at, _)| *at).filter(|at| *at <= until)
     }
 
     /// Makes everything up to `until`, change by change.
     fn make(&mut self, until: Mono) -> Result<()> {
         loop {
-            let next = self.changes.front().map(|(at, _)| *at).filter(|at| *at <= until);
+            let next = self.next_change(until);
             if let State::Open(recording) = &mut self.state {
                 let made = recording.make(next.unwrap_or(until), self.pace.step(), &mut self.stage, &mut self.feeds);
                 self.events.extend(recording.take_events());
@@ -311,6 +283,13 @@ impl Mix {
                     let plan = self.stage.plan();
                     self.feeds.retain(|stream, feed| plan.has_region(stream) || stays(stream) || feed.forget(when));
                     self.stage.set_members(members)?;
+                    // A file of before a restart goes on, with the first media or soon without.
+                    if matches!(self.state, State::Idle)
+                        && !self.stage.members().is_empty()
+                        && let Some(held) = Held::without_media(&self.job.place, &self.clock, when)?
+                    {
+                        self.state = State::Held(held);
+                    }
                 }
                 Change::Forget(stream) => {
                     if self.feeds.get_mut(&stream).is_some_and(|feed| !feed.forget(when)) {

@@ -36,10 +36,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins a file whose first media is of `first`, or goes on in the unfinished one of before a restart.
-    pub fn open(job: &MixJob, clock: &Clock, first: Mono, stage: &Stage) -> Result<Recording> {
+    /// Begins a file whose first media is of `first`, or goes on from there in the one of before a restart.
+    pub fn open(job: &MixJob, file: Resumed, clock: &Clock, first: Mono, stage: &Stage) -> Result<Recording> {
         let place = &job.place;
-        let (file, tracks, resumed) = match Growing::resume(place, place.newest(), clock)? {
+        let (file, tracks, resumed) = match file {
             Resumed::File(file, tracks) => (file, tracks, true),
             Resumed::Begin(number) => (Box::new(Growing::create(place, number, first, clock)?), Vec::new(), false),
         };

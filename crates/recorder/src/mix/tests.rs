@@ -1,5 +1,6 @@
 //! Whole mixes in virtual time: what is in the file, where and when.
 
+mod beginnings;
 mod hour;
 mod room;
 mod walk;
@@ -9,11 +10,11 @@ use codec::{file, opus};
 use media::mp4::Finished;
 use rules::layout::{Arrangement, Overlays};
 use rules::request::FrameFill;
-use rules::time::SECOND_NS;
+use rules::time::{MILLI_NS, SECOND_NS};
 
 use self::room::{PACKET_MS, Room, coded, ms, stream};
 use super::*;
-use crate::messages::{MixCodec, MixedAudio, VideoPlan};
+use crate::messages::{MixCodec, MixPlan, MixedAudio, VideoPlan};
 
 const FRAME_MS: i64 = 40;
 const SIZE: (u32, u32) = (128, 64);
@@ -173,21 +174,6 @@ fn while_nobody_is_there_the_background_stands_still() {
     assert_shown(&pictures, 11_900, BACKGROUND, BACKGROUND);
     assert_shown(&pictures, 12_100, 150, 150);
     assert!(pictures.len() < 110, "nothing is encoded meanwhile: {}", pictures.len());
-}
-
-#[test]
-fn another_recorder_goes_on_in_the_file() {
-    let mut room = Room::of_greys(MixCodec::H264);
-    room.members(&[("a", true)], 0);
-    room.send(0, 3_000, &[("a", 100)]);
-    room.restart();
-    room.members(&[("a", true)], 4_000);
-    room.send(4_000, 6_000, &[("a", 200)]);
-    let (finished, pictures, events) = room.finish(6_000);
-    assert!(milliseconds(&finished).iter().all(|length| (length - 6_000).abs() <= 22), "{finished:?}");
-    assert!(events.iter().any(|event| matches!(event, MixEvent::Opened { resumed: true, .. })));
-    assert_shown(&pictures, 3_900, 100, 100);
-    assert_shown(&pictures, 4_100, 200, 200);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use codec::{file, opus};
 use rules::layout::{Arrangement, Overlays};
 use rules::request::FrameFill;
 
-use rules::time::SECOND_NS;
+use rules::time::{MILLI_NS, SECOND_NS};
 
 use super::room::{Room, coded};
 use crate::messages::{MixCodec, MixPlan, MixedAudio, VideoPlan};

@@ -11,8 +11,11 @@ use media::bitstream::h264::H264Config;
 use media::mp4::{self, Finished, check};
 use media::packet::VideoConfig;
 use rules::select::{Source, StreamKind};
+use rules::time::MILLI_NS;
 
 use super::super::*;
+use crate::growing::Place;
+use crate::messages::{MixPlan, Settings};
 use crate::names;
 use crate::sync::SyncQueue;
 use crate::unit::{Picture, SoundPacket};

@@ -4,6 +4,7 @@ mod model;
 
 use codec::file;
 use codec::video::I420;
+use rules::time::MILLI_NS;
 
 use self::model::{Happening, Model, Scene};
 use super::room::{PACKET_MS, Recording, Room, coded, ms};
