@@ -18,9 +18,9 @@ const CONCEAL_MAX: i64 = 4_800;
 /// What a lane remembers of its sound while the file may have to be cut before the end of it: frames of 21 ms, or packets.
 const REMEMBERED: usize = 256;
 /// An encoder decides on a frame by the ones behind it, so many of them,
-const LOOK_AHEAD: i64 = 2;
+pub const LOOK_AHEAD: i64 = 2;
 /// and by the ones before.
-const WARM_UP: i64 = 8;
+pub const WARM_UP: i64 = 8;
 /// Offsets of kept packets below this (10 ms) are taken as drift and move them; larger ones are gaps.
 const KEPT_RANGE: i64 = 480;
 

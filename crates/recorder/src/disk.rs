@@ -14,6 +14,7 @@ use rules::request::FileFormat;
 use rules::time::Wall;
 
 use crate::messages::{FileName, FinishedFile, Report};
+use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
 use crate::names;
 use crate::take::Closed;
@@ -112,7 +113,12 @@ fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
         if let Some(mix) = mix {
             let (file, events) = mix.wait();
             closed.extend(file);
-            events.into_iter().filter_map(|event| event.report(task)).for_each(report);
+            for event in events {
+                match event {
+                    MixEvent::Ended(file) => closed.push(file),
+                    event => event.report(task).into_iter().for_each(report),
+                }
+            }
         }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
         closed.into_iter().for_each(|file| close(task, file, report));

@@ -6,6 +6,7 @@
 //! nothing is made: the last picture, which is the background, stands still, and the sound is a hole that becomes silence.
 //! After a restart the file goes on with the first media, or a second after somebody is there who sends none.
 
+mod cut;
 pub mod feed;
 #[cfg(test)]
 mod golden;
@@ -17,6 +18,7 @@ mod pace;
 mod plate;
 mod recording;
 pub mod sound;
+mod sound_lane;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use rules::time::Wall;
 
 use crate::growing::Place;
 use crate::messages::{FileName, MixPlan, Report, Settings};
+use crate::take::Closed;
 
 /// What a mix makes, and where.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub enum MixEvent {
         started: Wall,
         resumed: bool,
     },
+    /// The file was as long as files may be.
+    Ended(Closed),
     /// The first media of a stream.
     Took(StreamId),
     /// Something a reader of the recording must know.
@@ -42,7 +45,7 @@ impl MixEvent {
             }
             MixEvent::Took(stream) => Some(Report::Mixed { task, stream }),
             MixEvent::Note(text) => Some(Report::Note { task, source: Source::Mix, text }),
-            MixEvent::Waits(_) => None,
+            MixEvent::Ended(_) | MixEvent::Waits(_) => None,
         }
     }
 }

@@ -1,31 +1,29 @@
-//! The file of a mix: pictures and sound are encoded and written here.
+//! The file of a mix, and its pictures on their way into it: encoded and written here.
 
 use std::collections::VecDeque;
 
-use codec::resample::Resampler;
+use codec::video;
 use codec::video::{Canvas, Config, Encoder, Packet};
-use codec::{aac, video};
 use media::bitstream::{annex_b, h264, h265};
 use media::mp4::{self, RecoveredTrack, Sample, SampleEntry, TrackId};
-use rules::select::Source;
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
-use super::sound::Mixer;
-use crate::audio::write_aac;
 use crate::growing::Growing;
-use crate::messages::{MixCodec, MixedAudio, VideoPlan};
-use crate::pcm::{FRAME, GridFrame};
+use crate::messages::{MixCodec, VideoPlan};
 use crate::video::RATE;
 use crate::{Error, Result};
-
-/// Samples per second of mixed sound.
-pub const MIXED_RATE: u32 = 48_000;
 
 /// A file that a mix is written to.
 pub struct Output {
     pub file: Box<Growing>,
     video_track: Option<TrackId>,
-    audio_track: Option<TrackId>,
+    pub audio_track: Option<TrackId>,
+}
+
+/// The file that is being written, and the one before it as long as it lacks sound.
+pub struct Files {
+    pub present: Output,
+    pub before: Option<Output>,
 }
 
 impl Output {
@@ -88,6 +86,11 @@ impl PictureLane {
             entry: 0,
             fallen_back,
         })
+    }
+
+    /// The lane of the next file, which begins with its first frame.
+    pub fn next_file(&self, size: (u32, u32)) -> Result<PictureLane> {
+        PictureLane::new(self.plan.clone(), size, 0, false)
     }
 
     /// Frames per second.
@@ -223,129 +226,4 @@ fn sample_entry(codec: MixCodec, data: &[u8]) -> Result<SampleEntry> {
             SampleEntry::h265(&vps, &sps, &pps)?
         }
     })
-}
-
-/// Mixed sound on its way into the file.
-pub struct SoundLane {
-    pub mixer: Mixer,
-    track: TrackId,
-    resampler: Option<Resampler>,
-    encoder: aac::Encoder,
-    channels: usize,
-    mixed: Vec<GridFrame>,
-    /// Interleaved, at the file's rate; its first sample is the first of frame `next`.
-    pending: Vec<f32>,
-    /// Samples of `pending` that lie before frame `next`.
-    surplus: usize,
-    next: i64,
-    times: VecDeque<i64>,
-    primed: bool,
-}
-
-impl SoundLane {
-    /// A lane that begins at media time `from` (nanoseconds), but not before the sound that is in the file already.
-    pub fn new(plan: MixedAudio, from: i64, output: &mut Output) -> Result<SoundLane> {
-        let channels = usize::from(plan.channels);
-        let encoder = aac::Encoder::new(plan.rate, channels, plan.bitrate)?;
-        let writer = &mut output.file.writer;
-        let track = match output.audio_track {
-            Some(track) => track,
-            None => {
-                let entry = SampleEntry::aac(plan.channels, plan.rate, &encoder.config())?;
-                *output.audio_track.insert(writer.add_track(entry)?)
-            }
-        };
-        let from = from.max(ticks_to_ns(writer.end(track) as i64, plan.rate));
-        let first = ns_to_ticks(from, MIXED_RATE).div_euclid(FRAME) * FRAME;
-        // Where that is in the file's own samples: the frame it lies in may have begun before.
-        let position = ns_to_ticks(ticks_to_ns(first, MIXED_RATE), plan.rate);
-        let written = (writer.end(track) as i64 + FRAME - 1).div_euclid(FRAME);
-        let next = ((position + FRAME - 1).div_euclid(FRAME)).max(written);
-        let plain = plan.rate == MIXED_RATE && channels == 2;
-        Ok(SoundLane {
-            mixer: Mixer::new(first),
-            track,
-            resampler: if plain { None } else { Some(Resampler::new(2, plan.rate, channels)?) },
-            encoder,
-            channels,
-            mixed: Vec::new(),
-            pending: Vec::new(),
-            surplus: (next * FRAME - position).max(0) as usize * channels,
-            next,
-            times: VecDeque::new(),
-            primed: false,
-        })
-    }
-
-    /// What of the streams' sound is not in the file, for people.
-    pub fn losses(&self) -> impl Iterator<Item = String> + '_ {
-        let lossy = self.mixer.counts().filter(|(_, counts)| counts.undecodable > 0 || counts.skipped > 0);
-        lossy.map(|(stream, counts)| {
-            let (source, skipped_ms) = (Source::from(stream.clone()), counts.skipped * 1000 / u64::from(MIXED_RATE));
-            format!("{source}: {} packets of sound undecodable, {skipped_ms} ms skipped", counts.undecodable)
-        })
-    }
-
-    /// Mixes and encodes everything up to media time `until` (nanoseconds).
-    pub fn advance(&mut self, until: i64, output: &mut Output) -> Result<()> {
-        self.mix(ns_to_ticks(until, MIXED_RATE), output)
-    }
-
-    /// `until`: samples of mixed sound.
-    fn mix(&mut self, until: i64, output: &mut Output) -> Result<()> {
-        let mut mixed = std::mem::take(&mut self.mixed);
-        self.mixer.mix(until, &mut mixed);
-        for frame in mixed.drain(..) {
-            match &mut self.resampler {
-                Some(resampler) => resampler.push(&frame.pcm, &mut self.pending)?,
-                None => self.pending.extend_from_slice(&frame.pcm),
-            }
-            self.encode(output)?;
-        }
-        self.mixed = mixed;
-        Ok(())
-    }
-
-    /// Writes everything up to media time `until` (nanoseconds), and what lags behind after it. The last frame is filled
-    /// up with silence.
-    pub fn finish(mut self, until: i64, output: &mut Output) -> Result<()> {
-        // A frame is mixed when all of it has passed.
-        let mut end = ns_to_ticks(until, MIXED_RATE) + FRAME;
-        loop {
-            self.mix(end, output)?;
-            let sounds_until = self.mixer.sound_end();
-            if sounds_until <= end {
-                break;
-            }
-            end = sounds_until;
-        }
-        if let Some(mut resampler) = self.resampler.take() {
-            resampler.flush(&mut self.pending)?;
-        }
-        let whole = FRAME as usize * self.channels;
-        let wanted = self.pending.len().saturating_sub(self.surplus).next_multiple_of(whole);
-        self.pending.resize(self.surplus + wanted, 0.0);
-        self.encode(output)?;
-        let SoundLane { track, encoder, mut times, .. } = self;
-        write_aac(track, &mut times, encoder.finish()?, &mut output.file.writer)
-    }
-
-    fn encode(&mut self, output: &mut Output) -> Result<()> {
-        let cut = self.surplus.min(self.pending.len());
-        self.pending.drain(..cut);
-        self.surplus -= cut;
-        let frame = FRAME as usize * self.channels;
-        let whole = self.pending.len() / frame * frame;
-        for block in self.pending[..whole].chunks_exact(frame) {
-            if !std::mem::replace(&mut self.primed, true) {
-                self.times.push_back(self.next * FRAME);
-            }
-            self.next += 1;
-            self.times.push_back(self.next * FRAME);
-            let packets = self.encoder.encode(block)?;
-            write_aac(self.track, &mut self.times, packets, &mut output.file.writer)?;
-        }
-        self.pending.drain(..whole);
-        Ok(())
-    }
 }

@@ -1,27 +1,40 @@
 //! The file of a mix while it is made: its pictures and its sound, up to a moment.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rules::layout::Arrangement;
 use rules::select::StreamId;
 use rules::speaker::{SpeakerRule, may_speak};
-use rules::time::{Mono, SECOND_NS, ns_to_ticks, ticks_to_ns};
+use rules::time::{MILLI_NS, Mono, SECOND_NS, ticks_to_ns};
 
+use super::cut::next_cut;
 use super::feed::Feed;
-use super::output::{MIXED_RATE, Output, PictureLane, SoundLane};
+use super::output::{Files, Output, PictureLane};
+use super::sound_lane::{MIXED_RATE, SoundLane};
 use super::stage::Stage;
 use super::{MixEvent, MixJob};
 use crate::Result;
 use crate::clock::Clock;
-use crate::growing::{Growing, Resumed};
+use crate::growing::{Growing, Place, Resumed};
 use crate::messages::{FileName, MixedAudio, Settings};
 use crate::pcm::FRAME;
+use crate::take::Closed;
 use crate::unit::SoundPacket;
+
+/// After the disk refused a file, it is asked again this much later.
+const RETRY_NS: i64 = 10 * SECOND_NS;
 
 /// See the module's head.
 pub struct Recording {
     clock: Clock,
-    output: Output,
+    place: Place,
+    files: Files,
+    /// Media time at which the file is to end and the next one to begin.
+    cut: i64,
+    /// Greatest length of a file in nanoseconds, and its size in bytes.
+    longest: i64,
+    largest: u64,
     picture: Option<PictureLane>,
     /// Nothing while nobody is there.
     sound: Option<SoundLane>,
@@ -60,7 +73,11 @@ impl Recording {
         let speakers = heeded.then(SpeakerRule::default);
         let mut recording = Recording {
             clock: *clock,
-            output,
+            place: place.clone(),
+            files: Files { present: output, before: None },
+            cut: 0,
+            longest: job.settings.max_file_ms.saturating_mul(MILLI_NS),
+            largest: job.settings.max_file_bytes,
             picture,
             sound: None,
             audio,
@@ -69,6 +86,7 @@ impl Recording {
             resting: false,
             events: vec![opened],
         };
+        recording.cut = recording.cut_after(recording.longest);
         recording.sound(start, stage)?;
         Ok(recording)
     }
@@ -80,9 +98,10 @@ impl Recording {
 
     /// Takes one packet of a stream's sound.
     pub fn push(&mut self, stream: &StreamId, sound: &SoundPacket, stage: &Stage) -> Result<()> {
-        let media = self.output.since_start(sound.at);
-        let mixer = &mut self.sound(media, stage)?.mixer;
-        mixer.push(stream, ns_to_ticks(media, 48_000), &sound.data, sound.duration, sound.after_loss);
+        let media = self.files.present.since_start(sound.at);
+        let lane = self.sound(media, stage)?;
+        let position = lane.position(sound.at);
+        lane.mixer.push(stream, position, &sound.data, sound.duration, sound.after_loss);
         Ok(())
     }
 
@@ -114,33 +133,99 @@ impl Recording {
         stage: &mut Stage,
         feeds: &mut BTreeMap<StreamId, Feed>,
     ) -> Result<()> {
-        let end = self.output.since_start(until);
-        if end <= self.made {
-            return Ok(());
+        loop {
+            if self.files.present.file.writer.size() >= self.largest {
+                self.cut = self.cut.min(self.cut_after(self.made));
+            }
+            let end = self.files.present.since_start(until);
+            if end <= self.made {
+                return Ok(());
+            }
+            self.make_to(end.min(self.cut), step, stage, feeds)?;
+            if end < self.cut {
+                return self.settle_before();
+            }
+            self.begin_next(stage)?;
         }
+    }
+
+    /// Up to media time `end`.
+    fn make_to(&mut self, end: i64, step: u32, stage: &mut Stage, feeds: &mut BTreeMap<StreamId, Feed>) -> Result<()> {
         if stage.members().is_empty() {
             return self.rest(end, stage, feeds);
         }
+        let epoch = self.files.present.file.epoch;
         if let Some(sound) = &mut self.sound {
-            sound.advance(end, &mut self.output)?;
+            sound.advance(epoch.plus(end), &mut self.files)?;
         }
         if let Some(picture) = &mut self.picture {
             let half = SECOND_NS / i64::from(picture.fps()) / 2;
+            let cut = picture.frame_from(self.cut);
             while picture.time(picture.next()) + half <= end {
-                let time = self.output.file.epoch.plus(picture.time(picture.next()));
+                let time = epoch.plus(picture.time(picture.next()));
                 let at = time.plus(half);
                 if let (Some(rule), Some(sound)) = (&mut self.speakers, &mut self.sound) {
-                    heed_speaker(rule, sound, self.output.since_start(at), stage)?;
+                    heed_speaker(rule, sound, at, stage)?;
                 }
                 stage.set_time(Some(self.clock.wall(time)))?;
                 feeds.values_mut().for_each(|feed| feed.advance(at));
-                picture.push(stage.compose(feeds)?, step, &mut self.output)?;
+                let frames = i64::from(step).min(cut - picture.next()).max(1) as u32;
+                picture.push(stage.compose(feeds)?, frames, &mut self.files.present)?;
                 if let Some(why) = picture.fallen_back.take() {
                     self.events.push(MixEvent::Note(format!("encoded by the processor: {why}")));
                 }
             }
         }
         self.made = end;
+        Ok(())
+    }
+
+    /// Where the file may be cut at or after media time `at`.
+    fn cut_after(&self, at: i64) -> i64 {
+        next_cut(at.max(self.made), self.picture.as_ref().map(PictureLane::fps), self.audio.rate)
+    }
+
+    /// The file ends at media time `cut`, up to which all is made, and the next one begins there.
+    fn begin_next(&mut self, stage: &Stage) -> Result<()> {
+        let old = &self.files.present.file;
+        let (sequence, epoch) = (old.sequence + 1, old.epoch.plus(self.cut));
+        let next = match Growing::create(&self.place, sequence, epoch, &self.clock) {
+            Ok(next) => next,
+            Err(error) => {
+                // Rather a file that is too long than no file.
+                tracing::error!(%error, "the next file cannot be begun yet");
+                self.cut = self.cut_after(self.made + RETRY_NS);
+                return Ok(());
+            }
+        };
+        if let Some(picture) = &mut self.picture {
+            picture.finish(&mut self.files.present)?;
+            self.picture = Some(picture.next_file(stage.size())?);
+        }
+        let opened = MixEvent::Opened { file: self.place.file(sequence), started: next.started(), resumed: false };
+        self.events.push(opened);
+        let old = std::mem::replace(&mut self.files.present, Output::over(Box::new(next), &[]));
+        self.files.before = Some(old);
+        if let Some(sound) = &mut self.sound {
+            sound.cut(epoch);
+        }
+        self.made = 0;
+        self.cut = self.cut_after(self.longest);
+        self.resting = false;
+        self.settle_before()
+    }
+
+    /// The file before has ended once it has all of its sound.
+    fn settle_before(&mut self) -> Result<()> {
+        if self.sound.as_ref().is_some_and(SoundLane::is_between) {
+            return Ok(());
+        }
+        let Some(mut old) = self.files.before.take() else { return Ok(()) };
+        old.file.writer.flush()?;
+        let end = self.files.present.file.epoch.since(old.file.epoch);
+        let end = Some(Duration::from_nanos(end.max(0) as u64));
+        let (file, path) = (self.place.file(old.file.sequence), self.place.path(old.file.sequence));
+        self.events.push(MixEvent::Ended(Closed { file, path, end, still: true, cut: end }));
         Ok(())
     }
 
@@ -151,7 +236,7 @@ impl Recording {
             // A clock that stood still would be wrong.
             stage.set_time(None)?;
             if let Some(picture) = &mut self.picture {
-                picture.push(stage.compose(feeds)?, 1, &mut self.output)?;
+                picture.push(stage.compose(feeds)?, 1, &mut self.files.present)?;
             }
         }
         if let Some(picture) = &mut self.picture {
@@ -163,21 +248,25 @@ impl Recording {
 
     /// Writes a fragment if the last one is long enough ago.
     pub fn flush_if_due(&mut self, now: Mono, settings: &Settings) -> Result<()> {
-        self.output.file.flush_if_due(now, settings)
+        if let Some(before) = &mut self.files.before {
+            before.file.flush_if_due(now, settings)?;
+        }
+        self.files.present.file.flush_if_due(now, settings)
     }
 
     /// Writes what was made and is still on its way.
     pub fn finish(&mut self) -> Result<()> {
         self.end_sound()?;
+        self.settle_before()?;
         if let Some(picture) = &mut self.picture {
-            picture.finish(&mut self.output)?;
+            picture.finish(&mut self.files.present)?;
         }
-        Ok(self.output.file.writer.flush()?)
+        Ok(self.files.present.file.writer.flush()?)
     }
 
     /// The file, and media time at `at` in nanoseconds.
     pub fn file(&self, job: &MixJob, at: Mono) -> (FileName, i64) {
-        (job.place.file(self.output.file.sequence), self.output.since_start(at))
+        (job.place.file(self.files.present.file.sequence), self.files.present.since_start(at))
     }
 
     /// The encoder of the pictures fails from now on, as hardware may.
@@ -191,7 +280,8 @@ impl Recording {
     fn end_sound(&mut self) -> Result<()> {
         let Some(sound) = self.sound.take() else { return Ok(()) };
         self.events.extend(sound.losses().map(MixEvent::Note));
-        sound.finish(self.made, &mut self.output)
+        let until = self.files.present.file.epoch.plus(self.made);
+        sound.finish(until, &mut self.files)
     }
 
     /// The sound, begun at media time `from` (nanoseconds) if there is none.
@@ -199,7 +289,7 @@ impl Recording {
         match self.sound {
             Some(ref mut lane) => Ok(lane),
             None => {
-                let mut lane = SoundLane::new(self.audio, from.max(self.made), &mut self.output)?;
+                let mut lane = SoundLane::new(self.audio, from.max(self.made), &mut self.files.present)?;
                 place_all(&mut lane, stage);
                 if self.speakers.is_some() {
                     lane.mixer.listen();
@@ -210,11 +300,11 @@ impl Recording {
     }
 }
 
-/// Shows who speaks by what was heard up to media time `until` (nanoseconds).
-fn heed_speaker(rule: &mut SpeakerRule, sound: &mut SoundLane, until: i64, stage: &mut Stage) -> Result<()> {
-    while let Some(heard) = sound.mixer.take_heard(ns_to_ticks(until, MIXED_RATE)) {
-        let [end, length] = [heard.until, FRAME].map(|ticks| ticks_to_ns(ticks, MIXED_RATE));
-        if rule.hear(end, length, &heard.streams, |stream| may_speak(stage.members(), stream)) {
+/// Shows who speaks by what was heard up to `until`.
+fn heed_speaker(rule: &mut SpeakerRule, sound: &mut SoundLane, until: Mono, stage: &mut Stage) -> Result<()> {
+    while let Some(heard) = sound.mixer.take_heard(sound.position(until)) {
+        let (end, length) = (sound.time(heard.until), ticks_to_ns(FRAME, MIXED_RATE));
+        if rule.hear(end.0, length, &heard.streams, |stream| may_speak(stage.members(), stream)) {
             stage.set_speaker(rule.speaker().cloned())?;
         }
     }

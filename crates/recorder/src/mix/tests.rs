@@ -1,6 +1,7 @@
 //! Whole mixes in virtual time: what is in the file, where and when.
 
 mod beginnings;
+mod files;
 mod hour;
 mod room;
 mod walk;
@@ -28,6 +29,10 @@ impl Room {
 
     /// With FFmpeg's encoder of this name.
     fn encoded_by(encoder: Option<&str>, codec: MixCodec) -> Room {
+        Room::new(Room::plan(encoder, codec))
+    }
+
+    fn plan(encoder: Option<&str>, codec: MixCodec) -> MixPlan {
         let layout = Plan {
             width: SIZE.0,
             height: SIZE.1,
@@ -41,7 +46,7 @@ impl Room {
         let encoder = encoder.map(str::to_owned);
         let video = VideoPlan { codec, encoder, fps: 25, bitrate: 500_000, gop_s: 4 };
         let audio = MixedAudio { rate: 48_000, channels: 2, bitrate: 64_000 };
-        Room::new(MixPlan { layout, images: BTreeMap::new(), fonts: Vec::new(), video, audio })
+        MixPlan { layout, images: BTreeMap::new(), fonts: Vec::new(), video, audio }
     }
 
     /// Media of the users from `from` to `to` (ms), at their grey levels; sound of all, no picture at level 0.

@@ -86,6 +86,7 @@ impl Room {
         for event in task.drive_mix(complete, now) {
             match event {
                 MixEvent::Note(text) => self.note(id, &Source::Mix, &text),
+                MixEvent::Ended(closed) => self.actions.push(Action::Disk(DiskJob::Close { task: id, closed })),
                 other => self.actions.extend(other.report(id).map(Action::Report)),
             }
         }

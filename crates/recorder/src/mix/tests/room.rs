@@ -39,7 +39,7 @@ pub struct Room {
 
 /// What became of it.
 pub struct Recording {
-    _dir: tempfile::TempDir,
+    _dir: Arc<tempfile::TempDir>,
     pub path: PathBuf,
     pub finished: Finished,
     pub events: Vec<MixEvent>,
@@ -47,11 +47,15 @@ pub struct Recording {
 
 impl Room {
     pub fn new(plan: MixPlan) -> Room {
+        Room::with(plan, Settings::default())
+    }
+
+    pub fn with(plan: MixPlan, settings: Settings) -> Room {
         let dir = tempfile::tempdir().expect("a folder");
         let clock = Clock::start();
         let syncs = SyncQueue::start(Duration::from_secs(2)).expect("a thread");
         let place = Place { source: Source::Mix, dir: dir.path().to_owned(), syncs };
-        let job = MixJob { place, plan, audio_only: false, settings: Settings::default() };
+        let job = MixJob { place, plan, audio_only: false, settings };
         let mix = Some(Mix::new(job.clone(), clock).expect("a mix"));
         Room { dir, clock, mix, events: Vec::new(), job }
     }
@@ -97,15 +101,28 @@ impl Room {
     }
 
     /// Ends the recording at `end` (ms).
-    pub fn close(mut self, end: i64) -> Recording {
-        let closed = self.mix().close(ms(end)).expect("closed").expect("a file");
-        let last = self.mix().take_events();
-        self.events.extend(last);
-        let options = mp4::FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
-        let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
-        check(&closed.path).expect("a file without faults");
-        assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
-        Recording { _dir: self.dir, path: closed.path, finished, events: self.events }
+    pub fn close(self, end: i64) -> Recording {
+        let mut files = self.close_all(end);
+        assert_eq!(files.len(), 1, "all is in one file");
+        files.remove(0)
+    }
+
+    /// Ends a recording of any number of files at `end` (ms). Each has all events.
+    pub fn close_all(mut self, end: i64) -> Vec<Recording> {
+        let last = self.mix().close(ms(end)).expect("closed").expect("a file");
+        let told = self.mix().take_events();
+        self.events.extend(told);
+        let ended = |event: &MixEvent| if let MixEvent::Ended(closed) = event { Some(closed.clone()) } else { None };
+        let closed: Vec<Closed> = self.events.iter().filter_map(ended).chain([last]).collect();
+        assert_eq!(names::list(self.dir.path()).expect("a folder").len(), closed.len(), "every file has its end");
+        let (dir, events) = (Arc::new(self.dir), self.events);
+        let complete = |closed: Closed| {
+            let options = mp4::FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
+            let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
+            check(&closed.path).expect("a file without faults");
+            Recording { _dir: dir.clone(), path: closed.path, finished, events: events.clone() }
+        };
+        closed.into_iter().map(complete).collect()
     }
 }
 
