@@ -11,6 +11,7 @@ pub mod feed;
 #[cfg(test)]
 mod golden;
 mod held;
+mod images;
 mod job;
 mod output;
 mod overlay;
@@ -182,6 +183,7 @@ impl Mix {
 
     /// Everything captured before `until` has come: makes the file up to there.
     pub fn advance(&mut self, until: Mono, now: Mono) -> Result<()> {
+        self.take_images()?;
         self.make(until)?;
         if matches!(&self.state, State::Held(held) if held.until <= until) {
             self.open(until)?;
@@ -221,6 +223,16 @@ impl Mix {
             self.open(first)?;
         }
         self.finish().map(drop)
+    }
+
+    /// From the next frame on images are shown that were decoded meanwhile.
+    fn take_images(&mut self) -> Result<()> {
+        let (changed, faults) = self.stage.take_images()?;
+        self.events.extend(faults.into_iter().map(MixEvent::Note));
+        if changed && let State::Open(recording) = &mut self.state {
+            recording.arranged(&self.stage)?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Option<Box<Recording>>> {
@@ -298,10 +310,7 @@ impl Mix {
                         self.feeds.remove(&stream);
                     }
                 }
-                Change::Layout(plan, images) => {
-                    let faults = self.stage.set_plan(plan, &images)?;
-                    self.events.extend(faults.into_iter().map(MixEvent::Note));
-                }
+                Change::Layout(plan, images) => self.stage.set_plan(plan, &images)?,
             }
             if let State::Open(recording) = &mut self.state {
                 recording.arranged(&self.stage)?;

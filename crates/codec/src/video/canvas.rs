@@ -1,7 +1,7 @@
 //! A picture to draw on, in memory that an encoder takes without a copy.
 
-use super::I420;
 use super::draw::Corner;
+use super::{I420, Picture};
 use crate::ff;
 use crate::{Error, Result};
 use ffmpeg_next::frame;
@@ -56,6 +56,11 @@ impl Canvas {
     /// The planes.
     pub fn view(&self) -> I420<'_> {
         super::picture::view(&self.frame)
+    }
+
+    /// What was drawn, as a picture.
+    pub fn into_picture(self) -> Picture {
+        Picture { frame: self.frame, pts: None, damaged: false }
     }
 
     /// Fills a rectangle with one colour (Y, U, V). What is outside of the canvas is left out; odd edges are moved

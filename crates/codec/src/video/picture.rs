@@ -53,7 +53,7 @@ impl<'a> I420<'a> {
 
 /// A decoded picture, I420. It owns its memory and can be sent to another thread.
 pub struct Picture {
-    frame: frame::Video,
+    pub(super) frame: frame::Video,
     /// The time stamp its packet had; `None` when it had none.
     pub pts: Option<i64>,
     /// True when the decoder says that parts of it are wrong or missing.

@@ -89,8 +89,8 @@ fn check(name: &str, scene: impl Fn(usize) -> Scene) {
 fn composed(scene: &Scene, images: &BTreeMap<String, PathBuf>) -> Image {
     let plan = Plan::of(&scene.request()).expect("a mixed task");
     let stage = || {
-        let (mut stage, faults) = Stage::new(plan.clone(), images).expect("a stage");
-        assert_eq!(faults, Vec::<String>::new());
+        let mut stage = Stage::new(plan.clone(), images).expect("a stage");
+        assert_eq!(stage.finish_images(), Vec::<String>::new());
         stage.set_members(scene.participants.iter().map(Participant::member).collect()).expect("placed");
         stage
     };

@@ -3,14 +3,12 @@
 //! A translucent sprite cannot be drawn twice over the same pixels. So each keeps what it was laid on: before something
 //! below it changes it is lifted, and laid again afterwards. What did not change stays.
 
-use std::collections::BTreeMap;
-
-use codec::image::Image;
 use codec::video::{Canvas, Draw, Rect, Scaler, Sprite};
 use rules::layout::Plan;
 use rules::request::{Clock, Corner, Mark, Watermark};
 use rules::time::{SECOND_NS, Wall};
 
+use super::images::Images;
 use super::plate;
 use super::text::Typefaces;
 use super::tile::overlap;
@@ -39,7 +37,7 @@ struct Layer {
 
 impl Overlays {
     /// Those of a plan. They are not on the canvas yet.
-    pub fn new(plan: &Plan, images: &BTreeMap<String, Image>, faces: &Typefaces) -> Overlays {
+    pub fn new(plan: &Plan, images: &Images, faces: &Typefaces) -> Overlays {
         let clock = plan.overlays.clock;
         let mark = |watermark| Layer { sprite: sprite(watermark, images, faces, plan.width), ..Layer::default() };
         let layers = clock.map(|_| Layer::default()).into_iter();
@@ -117,16 +115,11 @@ impl Overlays {
 }
 
 /// What is beyond the canvas, which is `width` pixels wide, is not made.
-fn sprite(
-    watermark: &Watermark,
-    images: &BTreeMap<String, Image>,
-    faces: &Typefaces,
-    width: u32,
-) -> Option<(Sprite, i32, i32)> {
+fn sprite(watermark: &Watermark, images: &Images, faces: &Typefaces, width: u32) -> Option<(Sprite, i32, i32)> {
     let most = width.checked_sub(watermark.x)?;
     let mut sprite = match &watermark.mark {
         Mark::Text { text, size, color } => plate::line(text, faces, *size, color.0, most)?,
-        Mark::Image { image, width, height } => Sprite::of_image(images.get(image)?, *width, *height),
+        Mark::Image { image, width, height } => images.mark(image, *width, *height)?.clone(),
     };
     sprite.fade((watermark.alpha * 255.0).round() as u8);
     Some((sprite, watermark.x as i32, watermark.y as i32))

@@ -1,17 +1,16 @@
 //! The picture of a mix: who stands where, and drawing what changed since the last frame.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use codec::image::Image;
-use codec::video::{Canvas, Draw, Rect, Scaler, rgb_to_yuv};
+use codec::video::{Canvas, Rect, rgb_to_yuv};
 use rules::layout::{Cell, Fill, Member, Plan};
-use rules::outbound;
 use rules::request::AlternateFill;
 use rules::select::StreamId;
 use rules::time::Wall;
 
 use super::feed::{Feed, Shown};
+use super::images::Images;
 use super::overlay::Overlays;
 use super::text::Typefaces;
 use super::tile::{Content, Tile, overlap, rect_of};
@@ -23,7 +22,7 @@ pub struct Stage {
     plan: Plan,
     members: Vec<Member>,
     speaker: Option<StreamId>,
-    images: BTreeMap<String, Image>,
+    images: Images,
     faces: Typefaces,
     /// What lies below all cells.
     base: Canvas,
@@ -35,9 +34,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// What a mix is drawn on, and what is missing of its images and fonts.
+    /// What a mix is drawn on, and what is missing of its fonts.
     pub fn of(plan: &MixPlan) -> Result<(Stage, Vec<String>)> {
-        let (mut stage, mut faults) = Stage::new(plan.layout.clone(), &plan.images)?;
+        let (mut stage, mut faults) = (Stage::new(plan.layout.clone(), &plan.images)?, Vec::new());
         if plan.layout.has_text() {
             let faces = Typefaces::load(&plan.fonts);
             if faces.is_empty() {
@@ -48,14 +47,14 @@ impl Stage {
         Ok((stage, faults))
     }
 
-    /// `images`: the files that addresses of the plan were fetched to. Nothing is written before
-    /// [`Stage::write_with`].
-    pub fn new(plan: Plan, images: &BTreeMap<String, PathBuf>) -> Result<(Stage, Vec<String>)> {
+    /// `images`: the files that addresses of the plan were fetched to. They are shown when [`Stage::take_images`] finds
+    /// them decoded. Nothing is written before [`Stage::write_with`].
+    pub fn new(plan: Plan, images: &BTreeMap<String, PathBuf>) -> Result<Stage> {
         let (width, height) = (plan.width, plan.height);
         let mut stage = Stage {
             members: Vec::new(),
             speaker: None,
-            images: BTreeMap::new(),
+            images: Images::default(),
             faces: Typefaces::default(),
             base: Canvas::new(width, height)?,
             canvas: Canvas::new(width, height)?,
@@ -64,8 +63,8 @@ impl Stage {
             overlays: Overlays::default(),
             plan: plan.clone(),
         };
-        let faults = stage.set_plan(plan, images)?;
-        Ok((stage, faults))
+        stage.set_plan(plan, images)?;
+        Ok(stage)
     }
 
     /// Width and height, pixels.
@@ -83,28 +82,39 @@ impl Stage {
         self.begin_anew()
     }
 
-    /// Another layout, of the same size. Gives what is wrong with its images.
-    pub fn set_plan(&mut self, plan: Plan, images: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
-        let mut faults = Vec::new();
-        self.images.retain(|address, _| images.contains_key(address));
-        for (address, path) in images {
-            if self.images.contains_key(address) {
-                continue;
-            }
-            match image(path) {
-                Ok(image) => _ = self.images.insert(address.clone(), image),
-                Err(error) => faults.push(format!("image {}: {error}", outbound::shown(address))),
-            }
-        }
-        let whole = Rect::sized(plan.width, plan.height);
-        self.base.fill(whole, rgb_to_yuv(plan.background));
-        if let Some(image) = plan.background_image.as_ref().and_then(|address| self.images.get(address)) {
-            let view = image.picture.view();
-            self.base.draw(&mut Scaler::default(), &view, &Draw::whole(&view, whole))?;
+    /// Another layout, of the same size. A background image stays until the next one has come.
+    pub fn set_plan(&mut self, plan: Plan, images: &BTreeMap<String, PathBuf>) -> Result<()> {
+        self.images.set_plan(&plan, images);
+        if !self.images.has_background() {
+            self.base.fill(Rect::sized(plan.width, plan.height), rgb_to_yuv(plan.background));
         }
         self.plan = plan;
-        self.begin_anew()?;
-        Ok(faults)
+        self.begin_anew()
+    }
+
+    /// Shows the images that were decoded meanwhile. Answers whether there are any, and what is wrong with others.
+    pub fn take_images(&mut self) -> Result<(bool, Vec<String>)> {
+        let news = self.images.take()?;
+        if let Some(background) = news.background {
+            self.base = background;
+        }
+        if news.changed {
+            self.begin_anew()?;
+        }
+        Ok((news.changed, news.faults))
+    }
+
+    /// Waits for all images. Gives what is wrong with them.
+    #[cfg(test)]
+    pub fn finish_images(&mut self) -> Vec<String> {
+        let mut faults = Vec::new();
+        loop {
+            faults.extend(self.take_images().expect("images").1);
+            if self.images.is_settled() {
+                return faults;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Who is there from now on, in the order of joining.
@@ -213,7 +223,7 @@ impl Stage {
             return Content::Picture(shown.serial);
         }
         let last = feed.and_then(Feed::last);
-        let alternate = cell.alternate.as_ref().filter(|alternate| self.images.contains_key(&alternate.url));
+        let alternate = cell.alternate.as_ref().filter(|alternate| self.images.window(&alternate.url).is_some());
         if let Some(alternate) = alternate.filter(|_| !cell.has_picture || last.is_none()) {
             let ratio = match alternate.fill {
                 AlternateFill::VideoRatio => last.map(upright_size),
@@ -252,10 +262,7 @@ fn groups(cells: &[Cell]) -> Vec<usize> {
     groups
 }
 
-/// An image from a file.
-fn image(path: &Path) -> Result<Image> {
-    Ok(codec::image::decode_transparent(&std::fs::read(path)?)?)
-}
-
+#[cfg(test)]
+mod image_tests;
 #[cfg(test)]
 mod tests;

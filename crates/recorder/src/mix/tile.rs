@@ -1,12 +1,10 @@
 //! A window of a mixed picture: what is drawn into it, and how it lies there.
 
-use std::collections::BTreeMap;
-
-use codec::image::Image;
 use codec::video::{Canvas, Draw, I420, Rect, Scaler};
 use rules::layout::{Cell, Crop, Fit};
 
 use super::feed::Feed;
+use super::images::Images;
 use super::plate::{self, Placed};
 use super::text::Typefaces;
 use super::turn::Turned;
@@ -69,7 +67,7 @@ impl Tile {
         &mut self,
         content: &Content,
         feed: Option<&Feed>,
-        images: &BTreeMap<String, Image>,
+        images: &Images,
         background: [u8; 3],
         canvas: &mut Canvas,
     ) -> Result<()> {
@@ -85,7 +83,7 @@ impl Tile {
         &mut self,
         content: &Content,
         feed: Option<&Feed>,
-        images: &BTreeMap<String, Image>,
+        images: &Images,
         background: [u8; 3],
         canvas: &mut Canvas,
     ) -> Result<()> {
@@ -110,7 +108,7 @@ impl Tile {
         &mut self,
         content: &Content,
         feed: Option<&Feed>,
-        images: &BTreeMap<String, Image>,
+        images: &Images,
         rect: Rect,
         look: (u8, u32),
         canvas: &mut Canvas,
@@ -122,8 +120,8 @@ impl Tile {
                 let black = solid(BLACK)?;
                 draw(canvas, &mut self.scaler, &black.view(), &Crop::WHOLE, Fit::Stretch, rect, look, None)
             }
-            Content::Image(address, ratio) => match images.get(address) {
-                Some(image) => draw(canvas, &mut self.scaler, &image.picture.view(), crop, fit, rect, look, *ratio),
+            Content::Image(address, ratio) => match images.window(address) {
+                Some(image) => draw(canvas, &mut self.scaler, &image.view(), crop, fit, rect, look, *ratio),
                 None => Ok(()),
             },
             Content::Picture(_) => {

@@ -63,8 +63,8 @@ fn stage(plan: &Plan) -> Stage {
     let path = dir.path().join("mark.png");
     std::fs::write(&path, PNG).expect("written");
     let images = BTreeMap::from([(ADDRESS.to_owned(), path)]);
-    let (mut stage, faults) = Stage::new(plan.clone(), &images).expect("a stage");
-    assert_eq!(faults, [""; 0]);
+    let mut stage = Stage::new(plan.clone(), &images).expect("a stage");
+    assert_eq!(stage.finish_images(), [""; 0]);
     stage.write_with(Typefaces::load(&test_fonts())).expect("fonts");
     stage
 }
