@@ -36,7 +36,13 @@ fn main() {
             let mut output = frame::Video::new(kind, to.0, to.1);
             let time = least(|| context.run(&input, &mut output).expect("scaled"));
             let strides = [0, 1, 2].map(|plane| output.stride(plane));
-            let view = I420 { width: to.0, height: to.1, planes: [0, 1, 2].map(|plane| output.data(plane)), strides };
+            let view = I420 {
+                width: to.0,
+                height: to.1,
+                planes: [0, 1, 2].map(|plane| output.data(plane)),
+                strides,
+                full_range: false,
+            };
             print!("{time:>8.1} ({:.0})", psnr(&view, &reference));
         }
         println!();

@@ -4,7 +4,7 @@ use crate::ff::{self, named, taken};
 use crate::video::{Converter, Picture};
 use crate::{Error, Result};
 use ffmpeg_next::software::scaling;
-use ffmpeg_next::{Packet, codec, color, format, frame};
+use ffmpeg_next::{Packet, codec, format, frame};
 
 /// Most pixels of an image: 4096 x 4096. A PNG of that size takes up to 128 MB while it is decoded.
 pub const MAX_PIXELS: u64 = 4096 * 4096;
@@ -56,11 +56,8 @@ fn decode_over(bytes: &[u8], background: [u8; 3]) -> Result<(Picture, Option<Vec
     if name == "png" {
         (frame, alpha) = opaque(frame, background)?;
     }
-    let full = is_full_range(&frame);
     let mut picture = Converter::default().picture(frame)?;
-    if full {
-        picture.narrow_range()?;
-    }
+    picture.narrow_range()?;
     picture.pts = None;
     Ok((picture, alpha))
 }
@@ -144,18 +141,6 @@ fn opaque(frame: frame::Video, background: [u8; 3]) -> Result<(frame::Video, Opt
         }
     }
     Ok((flat, Some(opacity)))
-}
-
-/// Pictures of full range that are not brought to limited range by the conversion to I420: of the formats that say
-/// "full range" themselves, all but I420 are.
-fn is_full_range(frame: &frame::Video) -> bool {
-    use format::Pixel::{YUV411P, YUV420P, YUV422P, YUV440P, YUV444P, YUVJ420P};
-    let says_so = frame.color_range() == color::Range::JPEG;
-    match frame.format() {
-        YUVJ420P => true,
-        YUV420P | YUV422P | YUV440P | YUV444P | YUV411P => says_so,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn file(encoder: &str, kind: format::Pixel, size: (u32, u32), fill: impl Fn(usiz
     context.set_time_base((1, 25));
     // SAFETY: writes a plain field of an owned context that is not open yet.
     unsafe { (*context.as_mut_ptr()).strict_std_compliance = -1 };
-    context.set_color_range(color::Range::JPEG);
+    context.set_color_range(ffmpeg_next::color::Range::JPEG);
     let mut options = Dictionary::new();
     options.set("qscale", "1");
     let mut encoder = context.open_with(options).unwrap();

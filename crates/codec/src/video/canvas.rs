@@ -23,8 +23,8 @@ impl Rect {
     }
 }
 
-/// An I420 picture that is drawn on and encoded, again and again. Its colours are whatever the pictures drawn on it
-/// have: nothing is converted.
+/// An I420 picture that is drawn on and encoded, again and again. Its levels are those of limited range: pictures of full
+/// range are converted when they are drawn. Else its colours are whatever the pictures drawn on it have.
 pub struct Canvas {
     /// Nobody else holds its buffers: [`super::Encoder::encode_canvas`] sees to that.
     pub(super) frame: frame::Video,
@@ -60,7 +60,7 @@ impl Canvas {
 
     /// What was drawn, as a picture.
     pub fn into_picture(self) -> Picture {
-        Picture { frame: self.frame, pts: None, damaged: false }
+        Picture { frame: self.frame, pts: None, damaged: false, full_range: false }
     }
 
     /// Fills a rectangle with one colour (Y, U, V). What is outside of the canvas is left out; odd edges are moved

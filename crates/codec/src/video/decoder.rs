@@ -11,6 +11,7 @@ const MAX_PIXELS: i64 = 8192 * 4608;
 
 /// Decodes one stream. A bad packet is an error of that packet; the decoder goes on with the next.
 pub struct Decoder {
+    codec: Codec,
     inner: decoder::Video,
     converter: Converter,
 }
@@ -40,7 +41,7 @@ impl Decoder {
             (*raw).max_pixels = MAX_PIXELS;
         }
         let inner = opening.video().map_err(named("open video decoder"))?;
-        Ok(Decoder { inner, converter: Converter::default() })
+        Ok(Decoder { codec, inner, converter: Converter::default() })
     }
 
     /// Decodes one frame; `pts` comes back with its picture. Gives the pictures that are ready, in output order.
@@ -81,7 +82,10 @@ impl Decoder {
             if taken("decode video", self.inner.receive_frame(&mut frame))?.is_none() {
                 return Ok(out);
             }
-            out.push(self.converter.picture(frame)?);
+            let mut picture = self.converter.picture(frame)?;
+            // VP8 has limited range only. FFmpeg takes its bit "no clamping is needed" (RFC 6386, 9.2) for another one.
+            picture.full_range &= self.codec != Codec::Vp8;
+            out.push(picture);
         }
     }
 }

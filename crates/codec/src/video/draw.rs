@@ -1,6 +1,7 @@
 //! Drawing of pictures on a canvas: scaled, clipped, translucent, with round corners.
 
 use super::canvas::{Canvas, Rect};
+use super::picture::narrow;
 use super::scale::{Plane, Scaler};
 use super::{I420, scale};
 use crate::{Error, Result};
@@ -31,7 +32,7 @@ impl Draw {
 }
 
 impl Canvas {
-    /// Draws a picture, or a part of it, stretched to its place. Without translucency and round corners every row is
+    /// Draws a picture, or a part of it, stretched to its place and brought to limited range. Without translucency and round corners every row is
     /// scaled straight into the canvas.
     pub fn draw(&mut self, scaler: &mut Scaler, picture: &I420<'_>, draw: &Draw) -> Result<()> {
         check(picture, draw)?;
@@ -63,10 +64,16 @@ impl Canvas {
             let target = &mut pixels[(y + row as i64) as usize * stride..][target.clone()];
             if draw.alpha == 255 && coverage.is_none() && columns.len() == width {
                 scaled.row(row, target);
+                if picture.full_range {
+                    narrow(target, plane);
+                }
                 continue;
             }
             spare.resize(width, 0);
             scaled.row(row, &mut spare);
+            if picture.full_range {
+                narrow(&mut spare, plane);
+            }
             blend(target, &spare, columns.clone(), draw.alpha, coverage.unwrap_or_default());
         }
     }

@@ -1,6 +1,7 @@
 //! How pictures lie in the memory that encoders get.
 
 use super::I420;
+use super::picture::narrow;
 use ffmpeg_next::{format, frame};
 
 /// Order of the chroma samples; both have half of the luma's width and height.
@@ -20,13 +21,16 @@ impl Layout {
         }
     }
 
-    /// Copies a picture into a frame of this layout and of the same size.
+    /// Copies a picture into a frame of this layout and of the same size, in limited range.
     pub fn copy(self, picture: &I420<'_>, frame: &mut frame::Video) {
         let planes = if self == Layout::I420 { 3 } else { 1 };
         for plane in 0..planes {
             for (row, to) in rows_mut(frame, plane).enumerate().take(picture.plane_size(plane).1) {
                 let from = picture.row(plane, row);
                 to[..from.len()].copy_from_slice(from);
+                if picture.full_range {
+                    narrow(&mut to[..from.len()], plane);
+                }
             }
         }
         if self == Layout::Nv12 {
@@ -34,6 +38,9 @@ impl Layout {
                 let pairs = picture.row(1, row).iter().zip(picture.row(2, row));
                 for (to, (cb, cr)) in to.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
                     *to = [*cb, *cr];
+                    if picture.full_range {
+                        narrow(to, 1);
+                    }
                 }
             }
         }

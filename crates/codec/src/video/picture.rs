@@ -1,8 +1,9 @@
 //! Pictures in memory: borrowed planes for input, a decoder's picture for output, and conversion of anything to I420.
 
+use super::draw::over_255;
 use crate::ff::{self, named};
 use crate::{Error, Result};
-use ffmpeg_next::{format, frame, software::scaling};
+use ffmpeg_next::{color, format, frame, software::scaling};
 
 /// Borrowed I420 planes. The chroma planes are `width.div_ceil(2)` by `height.div_ceil(2)`.
 #[derive(Clone, Copy)]
@@ -13,6 +14,8 @@ pub struct I420<'a> {
     pub planes: [&'a [u8]; 3],
     /// Bytes from one row to the next.
     pub strides: [usize; 3],
+    /// Levels go from 0 to 255, and not from 16 to 235 and 240. What draws or encodes it changes them to these.
+    pub full_range: bool,
 }
 
 impl<'a> I420<'a> {
@@ -24,7 +27,7 @@ impl<'a> I420<'a> {
             return None;
         }
         let planes = [&data[..y], &data[y..y + u], &data[y + u..y + 2 * u]];
-        Some(I420 { width, height, planes, strides: [luma, chroma, chroma] })
+        Some(I420 { width, height, planes, strides: [luma, chroma, chroma], full_range: false })
     }
 
     /// Width and height of a plane.
@@ -58,25 +61,33 @@ pub struct Picture {
     pub pts: Option<i64>,
     /// True when the decoder says that parts of it are wrong or missing.
     pub damaged: bool,
+    /// See [`I420`].
+    pub(super) full_range: bool,
 }
 
 impl Picture {
     /// The planes.
     pub fn view(&self) -> I420<'_> {
-        view(&self.frame)
+        I420 { full_range: self.full_range, ..view(&self.frame) }
     }
 
-    /// Turns full range (0 to 255) into limited range (16 to 235, chroma 16 to 240).
+    /// Turns full range into limited range.
     pub(crate) fn narrow_range(&mut self) -> Result<()> {
-        ff::make_writable(&mut self.frame)?;
-        for plane in 0..3 {
-            let (middle, span) = if plane == 0 { (0.0, 219.0) } else { (128.0, 224.0) };
-            let base = if plane == 0 { 16.0 } else { 128.0 };
-            let level = |from: usize| (base + (from as f32 - middle) * span / 255.0).round().clamp(0.0, 255.0) as u8;
-            let table: [u8; 256] = std::array::from_fn(level);
-            self.frame.data_mut(plane).iter_mut().for_each(|pixel| *pixel = table[usize::from(*pixel)]);
+        if std::mem::take(&mut self.full_range) {
+            ff::make_writable(&mut self.frame)?;
+            (0..3).for_each(|plane| narrow(self.frame.data_mut(plane), plane));
         }
         Ok(())
+    }
+}
+
+/// Turns full range (0 to 255) into limited range (16 to 235, chroma 16 to 240).
+pub(super) fn narrow(pixels: &mut [u8], plane: usize) {
+    if plane == 0 {
+        pixels.iter_mut().for_each(|level| *level = (over_255(u16::from(*level) * 219) + 16) as u8);
+    } else {
+        // Around 128.
+        pixels.iter_mut().for_each(|level| *level = over_255(u16::from(*level) * 224 + 128 * (255 - 224)) as u8);
     }
 }
 
@@ -84,7 +95,7 @@ impl Picture {
 pub(super) fn view(frame: &frame::Video) -> I420<'_> {
     let strides = [0, 1, 2].map(|plane| frame.stride(plane));
     let planes = [0, 1, 2].map(|plane| frame.data(plane));
-    I420 { width: frame.width(), height: frame.height(), planes, strides }
+    I420 { width: frame.width(), height: frame.height(), planes, strides, full_range: false }
 }
 
 /// Turns a decoder's frames into pictures: as they are when they are I420, else through swscale.
@@ -103,9 +114,9 @@ impl Converter {
         if (0..3).any(|plane| plane < frame.planes() && negative_stride(&frame, plane)) {
             return Err(Error::Argument("pictures stored upside down are not supported".into()));
         }
-        let kind = frame.format();
+        let (kind, full_range) = (frame.format(), is_full_range(&frame));
         if matches!(kind, format::Pixel::YUV420P | format::Pixel::YUVJ420P) {
-            return Ok(Picture { frame, pts, damaged });
+            return Ok(Picture { frame, pts, damaged, full_range });
         }
         let (width, height) = (frame.width(), frame.height());
         let fits = self.scaler.as_ref().is_some_and(|scaler| {
@@ -123,7 +134,21 @@ impl Converter {
         let scaler = self.scaler.as_mut().expect("made above when it was missing");
         let mut converted = ff::i420_frame(width, height)?;
         scaler.run(&frame, &mut converted).map_err(named("sws_scale"))?;
-        Ok(Picture { frame: converted, pts, damaged })
+        Ok(Picture { frame: converted, pts, damaged, full_range })
+    }
+}
+
+/// Pictures of full range that are not brought to limited range by the conversion to I420: of the formats that say
+/// "full range" themselves, all but I420 are.
+fn is_full_range(frame: &frame::Video) -> bool {
+    use format::Pixel::{YUV411P, YUV420P, YUV420P10LE, YUV420P12LE, YUV422P, YUV422P10LE, YUV422P12LE};
+    use format::Pixel::{YUV440P, YUV444P, YUV444P10LE, YUV444P12LE, YUVJ420P};
+    let says_so = frame.color_range() == color::Range::JPEG;
+    match frame.format() {
+        YUVJ420P => true,
+        YUV420P | YUV422P | YUV440P | YUV444P | YUV411P => says_so,
+        YUV420P10LE | YUV422P10LE | YUV444P10LE | YUV420P12LE | YUV422P12LE | YUV444P12LE => says_so,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ pub struct Turned {
     data: Vec<u8>,
     width: u32,
     height: u32,
+    full_range: bool,
 }
 
 impl Turned {
@@ -28,12 +29,12 @@ impl Turned {
                 _ => (0..rows).for_each(|y| data.extend_from_slice(picture.row(plane, y))),
             }
         }
-        Turned { data, width, height }
+        Turned { data, width, height, full_range: picture.full_range }
     }
 
     /// The planes; nothing of a picture that was not whole.
     pub fn view(&self) -> Option<I420<'_>> {
-        I420::packed(&self.data, self.width, self.height)
+        Some(I420 { full_range: self.full_range, ..I420::packed(&self.data, self.width, self.height)? })
     }
 }
 
@@ -45,7 +46,7 @@ mod tests {
     fn the_upper_left_corner_goes_clockwise() {
         let mut data = vec![0; 4 * 2 + 2 * 2];
         (data[0], data[8], data[10]) = (1, 2, 3);
-        let picture = I420::packed(&data, 4, 2).expect("enough");
+        let picture = I420 { full_range: true, ..I420::packed(&data, 4, 2).expect("enough") };
         let corners = |degrees| {
             let turned = Turned::new(&picture, degrees);
             let view = turned.view().expect("whole");
@@ -60,5 +61,6 @@ mod tests {
         let turned = Turned::new(&picture, 90);
         let view = turned.view().expect("whole");
         assert_eq!((view.row(1, 0), view.row(2, 1)), (&[2][..], &[0][..]));
+        assert!(view.full_range);
     }
 }
