@@ -16,8 +16,8 @@ use rules::time::Wall;
 use crate::messages::{FileName, FinishedFile, Report};
 use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
-use crate::names;
 use crate::take::Closed;
+use crate::{names, order};
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -58,9 +58,11 @@ impl FolderLock {
 /// # Errors
 /// Fails, among others, when there is anything else in it.
 pub fn remove_folder(dir: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(dir.join(LOCK)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    for name in order::NAMES.into_iter().chain([LOCK]) {
+        match std::fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     std::fs::remove_dir(dir)
 }

@@ -3,7 +3,7 @@
 //! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
 //! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`mix`] makes one
-//! picture and one sound of all streams; [`growing`] is the file either writes; [`sync`] and
+//! picture and one sound of all streams; [`growing`] is the file either writes, [`order`] how a mix's streams are kept in order; [`sync`] and
 //! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
 //! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
 //!
@@ -20,6 +20,7 @@ mod growing;
 pub mod messages;
 mod mix;
 mod names;
+mod order;
 mod pcm;
 mod room;
 mod sync;

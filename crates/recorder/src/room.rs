@@ -4,6 +4,7 @@
 //! milliseconds.
 
 mod mixing;
+mod seats;
 mod task;
 mod tasks;
 mod tracks;
@@ -113,15 +114,14 @@ impl Room {
             // Media may go on meanwhile. If it does not, its tracks end when they are subscribed to anew.
             RoomEvent::Interrupted { reason } => self.interrupted(reason, now),
             RoomEvent::Closed { reason } => {
-                self.end_all_tracks();
-                self.tracks.clear();
-                self.tasks.values_mut().for_each(|task| task.update(&self.tracks, now));
-                self.selection_changed = true;
                 let text = format!("{reason:?}");
                 match self.may_come_back(&reason) {
                     true => self.interrupted(text, now),
                     false => self.report(Report::Refused { reason: text }),
                 }
+                self.end_all_tracks();
+                self.tracks.clear();
+                self.update_tasks(now);
             }
             RoomEvent::Participant(participant) => self.update(&participant, now),
             RoomEvent::ParticipantLeft { identity } => {
@@ -230,7 +230,6 @@ impl Room {
     }
 
     fn update(&mut self, participant: &Participant, now: Mono) {
-        self.selection_changed = true;
         let changes = self.tracks.update(participant);
         for sid in changes.gone {
             self.end_track(&sid);
@@ -246,7 +245,14 @@ impl Room {
                 }
             }
         }
-        self.tasks.values_mut().for_each(|task| task.update(&self.tracks, now));
+        self.update_tasks(now);
+    }
+
+    /// Tells every task who publishes now.
+    fn update_tasks(&mut self, now: Mono) {
+        self.selection_changed = true;
+        let connected = self.connection == Connection::Up;
+        self.tasks.values_mut().for_each(|task| task.update(&self.tracks, connected, now));
     }
 
     fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -11,10 +11,10 @@ use rules::select::StreamId;
 use rules::time::Mono;
 
 use super::{Mix, MixEvent, MixJob};
-use crate::Result;
 use crate::clock::Clock;
 use crate::take::Closed;
 use crate::unit::Unit;
+use crate::{Result, order};
 
 /// What may wait for the mix: half a minute of a full room. Beyond it media is dropped and counted.
 const INPUTS: usize = 1 << 16;
@@ -31,6 +31,8 @@ enum Input {
     PictureGoesOn(StreamId),
     Forget(StreamId, Mono),
     SoundEnded(StreamId),
+    /// To be kept for another recorder.
+    Order(Vec<StreamId>),
     /// Everything captured before the first has come; said at the second.
     Advance(Mono, Mono),
     /// Ends the file there; so many inputs were dropped.
@@ -68,9 +70,11 @@ impl MixThread {
     pub fn start(job: MixJob, clock: Clock) -> Result<MixThread> {
         let (inputs, queue) = sync_channel(INPUTS);
         let (tell, events) = std::sync::mpsc::channel();
+        let dir = job.place.dir.clone();
         let mix = Mix::new(job, clock)?;
         let work = move || {
-            let mixed = catch_unwind(AssertUnwindSafe(|| run(mix, &clock, &queue, &|event| _ = tell.send(event))));
+            let run = || run(mix, &dir, &clock, &queue, &|event| _ = tell.send(event));
+            let mixed = catch_unwind(AssertUnwindSafe(run));
             mixed.unwrap_or_else(|_| {
                 // The worker starts another recorder, which goes on in the same file.
                 tracing::error!("the mix panicked");
@@ -120,6 +124,11 @@ impl MixThread {
         self.send(Input::SoundEnded(stream.clone()));
     }
 
+    /// Has the order of the streams written down, for another recorder to begin with.
+    pub fn keep_order(&mut self, order: Vec<StreamId>) {
+        self.send(Input::Order(order));
+    }
+
     /// See [`Mix::advance`].
     pub fn advance(&mut self, until: Mono, now: Mono) {
         self.send(Input::Advance(until, now));
@@ -167,7 +176,7 @@ impl MixThread {
 }
 
 /// Returns the file when the recording was closed.
-fn run(mut mix: Mix, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixEvent)) -> Option<Closed> {
+fn run(mut mix: Mix, dir: &Path, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixEvent)) -> Option<Closed> {
     let note = |what: &str, error: &crate::Error| tell(MixEvent::Note(format!("{what}: {error}")));
     // The disk, or an encoder: tried again with the next input, told once.
     let mut failed: Option<String> = None;
@@ -198,6 +207,7 @@ fn run(mut mix: Mix, clock: &Clock, queue: &Receiver<Input>, tell: &impl Fn(MixE
                 mix.sound_ended(&stream);
                 Ok(())
             }
+            Input::Order(order) => order::write(dir, &order),
             Input::Advance(until, said) => {
                 let now = clock.now();
                 mix.observe(now.since(said), now);

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use rules::layout::{Member, Plan};
-use rules::select::{MAX_STREAMS, Selection, StreamId};
+use rules::select::{MAX_STREAMS, Selection, Source, StreamId};
 use rules::time::{MILLI_NS, Mono};
 
+use super::seats::Seats;
 use super::task::Wanted;
 use super::tracks::{Published, Tracks};
 use crate::messages::MixChange;
@@ -21,8 +22,11 @@ pub(super) struct Mixing {
     thread: MixThread,
     plan: Plan,
     select: Selection,
-    /// Who is published, in the order of joining.
+    /// Who is published, in the order of the seats.
     members: Vec<Member>,
+    seats: Seats,
+    /// What is to be told.
+    notes: Vec<String>,
     /// Streams that the mix cannot show before a key frame comes.
     waits: BTreeSet<StreamId>,
     /// Streams whose picture is received.
@@ -30,8 +34,17 @@ pub(super) struct Mixing {
 }
 
 impl Mixing {
-    pub fn new(thread: MixThread, plan: Plan, select: Selection) -> Mixing {
-        Mixing { thread, plan, select, members: Vec::new(), waits: BTreeSet::new(), seen: BTreeSet::new() }
+    pub fn new(thread: MixThread, plan: Plan, select: Selection, seats: Seats) -> Mixing {
+        Mixing {
+            thread,
+            plan,
+            select,
+            members: Vec::new(),
+            seats,
+            notes: Vec::new(),
+            waits: BTreeSet::new(),
+            seen: BTreeSet::new(),
+        }
     }
 
     pub fn records(&self, stream: &StreamId) -> bool {
@@ -63,15 +76,17 @@ impl Mixing {
         full.then(|| format!("not recorded while {MAX_STREAMS} others are in the mix"))
     }
 
-    /// Takes in who is published now.
-    pub fn update(&mut self, tracks: &Tracks, now: Mono) {
+    /// Takes in who is published now; while the room is not `connected` that is only whom it was heard of.
+    pub fn update(&mut self, tracks: &Tracks, connected: bool, now: Mono) {
         let mut members = self.members.clone();
-        members.retain(|member| self.select.wants(&member.stream, 0) && tracks.has(&member.stream));
-        for stream in tracks.streams() {
-            let known = members.iter().any(|member| member.stream == stream);
-            if !known && self.select.wants(&stream, members.len()) {
-                members.push(Member { stream, name: String::new(), video: false });
-            }
+        let mut present = tracks.streams();
+        present.retain(|stream| self.select.wants(stream, 0));
+        let order = self.seats.order().to_vec();
+        for displaced in self.seats.update(&mut members, &present, connected) {
+            self.notes.push(format!("{}: gives its place to one who had it before", Source::from(displaced)));
+        }
+        if order != self.seats.order() {
+            self.thread.keep_order(self.seats.order().to_vec());
         }
         for member in &mut members {
             let shows = |published: &Published| published.is_video() && !published.muted;
@@ -94,12 +109,12 @@ impl Mixing {
     }
 
     /// Another layout and selection from `now` on.
-    pub fn change(&mut self, change: MixChange, tracks: &Tracks, now: Mono) {
+    pub fn change(&mut self, change: MixChange, tracks: &Tracks, connected: bool, now: Mono) {
         let MixChange { select, layout, images } = change;
         self.select = select;
         self.plan = layout.clone();
         self.thread.set_layout(layout, images, now);
-        self.update(tracks, now);
+        self.update(tracks, connected, now);
     }
 
     pub fn push(&mut self, stream: &StreamId, unit: Unit) {
@@ -135,6 +150,7 @@ impl Mixing {
             }
             _ => true,
         });
+        events.extend(self.notes.drain(..).map(MixEvent::Note));
         events
     }
 

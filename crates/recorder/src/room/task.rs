@@ -6,8 +6,8 @@ use rules::select::{MAX_STREAMS, Source, StreamId};
 use rules::time::{MILLI_NS, Mono, Wall};
 
 use super::mixing::Mixing;
+use super::seats::Seats;
 use super::tracks::{Published, Tracks};
-use crate::Result;
 use crate::clock::Clock;
 use crate::disk::{DiskJob, FolderLock};
 use crate::growing::Place;
@@ -17,6 +17,7 @@ use crate::mix::{MixEvent, MixJob};
 use crate::sync::SyncQueue;
 use crate::take::{Take, TakeEvent, TakePlan};
 use crate::unit::Unit;
+use crate::{Result, order};
 
 /// Notes kept apart per task; more are not told.
 const MAX_NOTES: usize = 1_000;
@@ -84,7 +85,8 @@ impl Task {
                 let place = Place { source: Source::Mix, dir: job.dir.clone(), syncs: syncs.clone() };
                 let mix = MixJob { place, plan: (**plan).clone(), audio_only: job.audio_only, settings };
                 let thread = MixThread::start(mix, *clock)?;
-                Output::Mix(Box::new(Mixing::new(thread, plan.layout.clone(), job.select.clone())))
+                let seats = Seats::of(order::read(&job.dir));
+                Output::Mix(Box::new(Mixing::new(thread, plan.layout.clone(), job.select.clone(), seats)))
             }
         };
         Ok(Task { job, lock, output, stopping: None, idle_since: None, noted: BTreeSet::new() })
@@ -120,18 +122,19 @@ impl Task {
         }
     }
 
-    /// Takes in who is published now. Only a mix has to know all at once.
-    pub fn update(&mut self, tracks: &Tracks, now: Mono) {
+    /// Takes in who is published now. Only a mix has to know all at once, and whether that is the room as it is or the
+    /// room is lost.
+    pub fn update(&mut self, tracks: &Tracks, connected: bool, now: Mono) {
         if let Output::Mix(mix) = &mut self.output {
-            mix.update(tracks, now);
+            mix.update(tracks, connected, now);
         }
     }
 
     /// Changes a mix; `false` for a task that is none.
-    pub fn change(&mut self, change: MixChange, tracks: &Tracks, now: Mono) -> bool {
+    pub fn change(&mut self, change: MixChange, tracks: &Tracks, connected: bool, now: Mono) -> bool {
         let Output::Mix(mix) = &mut self.output else { return false };
         self.job.select = change.select.clone();
-        mix.change(change, tracks, now);
+        mix.change(change, tracks, connected, now);
         true
     }
 

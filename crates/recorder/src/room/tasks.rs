@@ -30,7 +30,7 @@ impl Room {
             Ok(task) => task,
             Err(error) => return self.report(Report::Failed { task: id, reason: error.to_string() }),
         };
-        task.update(&self.tracks, now);
+        task.update(&self.tracks, self.connection == Connection::Up, now);
         self.selection_changed = true;
         self.tasks.insert(id, task);
         for published in self.tracks.all().cloned().collect::<Vec<_>>() {
@@ -41,7 +41,10 @@ impl Room {
 
     /// Changes a mixed task.
     pub fn change(&mut self, task: i64, change: MixChange, now: Mono) {
-        let changed = self.tasks.get_mut(&task).is_some_and(|found| found.change(change, &self.tracks, now));
+        let changed = self
+            .tasks
+            .get_mut(&task)
+            .is_some_and(|found| found.change(change, &self.tracks, self.connection == Connection::Up, now));
         match changed {
             true => self.selection_changed = true,
             false => tracing::warn!(task, "asked to change a task that is not mixed here"),
