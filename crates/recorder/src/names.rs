@@ -12,7 +12,7 @@ use crate::messages::FileName;
 /// Longest encoded identity: a file name has at most 255 bytes.
 const MAX_ENCODED: usize = 200;
 
-/// Whether a stream of this user can be recorded.
+/// Whether a stream of this user can have a file of its own.
 pub fn is_nameable(user: &str) -> bool {
     !user.is_empty() && encode(user).len() <= MAX_ENCODED
 }

@@ -17,7 +17,7 @@ use crate::mix::{MixEvent, MixJob};
 use crate::sync::SyncQueue;
 use crate::take::{Take, TakeEvent, TakePlan};
 use crate::unit::Unit;
-use crate::{Result, order};
+use crate::{Result, names, order};
 
 /// Notes kept apart per task; more are not told.
 const MAX_NOTES: usize = 1_000;
@@ -153,6 +153,10 @@ impl Task {
         }
         if !self.job.select.wants(stream, 0) {
             return None;
+        }
+        // A mix has no names of users in its file's name.
+        if !names::is_nameable(&stream.user) {
+            return Some("not recorded: the user's id is too long for a file name".into());
         }
         if !self.job.select.wants(stream, takes.len()) {
             return Some(format!("not recorded: the task has recorded {MAX_STREAMS} streams already"));
@@ -304,3 +308,7 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use rtc::client::{Participant, Track, TrackKind, TrackSource};
 use rules::select::{StreamId, StreamKind};
 
-use crate::names;
-
 /// A track that is published, as far as recording it matters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Published {
@@ -88,8 +86,6 @@ impl Tracks {
         published.note = self.published.get(&sid).and_then(|before| before.note.clone());
         published.fault = if track.encrypted {
             Some("is end-to-end encrypted")
-        } else if !names::is_nameable(user) {
-            Some("has an identity too long for a file name")
         } else if self.published.iter().any(|(other, rival)| *other != sid && published.rivals(rival)) {
             Some("comes beside another one of its kind")
         } else {
