@@ -234,6 +234,8 @@ impl Room {
         for sid in changes.gone {
             self.end_track(&sid);
         }
+        // Only then it is known who is refused.
+        self.update_tasks(now);
         for published in changes.changed {
             for id in self.task_ids() {
                 self.offer(id, &published);
@@ -245,7 +247,6 @@ impl Room {
                 }
             }
         }
-        self.update_tasks(now);
     }
 
     /// Tells every task who publishes now.

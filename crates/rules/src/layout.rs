@@ -105,8 +105,17 @@ impl Plan {
         self.overlays.has_text() || self.max_cells < MAX_STREAMS
     }
 
+    /// The stream whose large window is kept for it.
+    pub fn main(&self) -> Option<&StreamId> {
+        match &self.arrangement {
+            Arrangement::Vertical { main } => main.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Where everybody stands, in the order of drawing. `members` are the published streams in the order of joining;
-    /// those beyond the first [`MAX_STREAMS`] have no place, except in a custom layout, whose regions name them.
+    /// those beyond the first [`MAX_STREAMS`] have no place, except in a custom layout, whose regions name them. A main
+    /// stream is always among the first.
     /// `speaker`: who speaks or spoke last. Cells that would be empty, as in a picture smaller than its grid, are left
     /// out.
     pub fn cells(&self, members: &[Member], speaker: Option<&StreamId>) -> Vec<Cell> {
@@ -115,7 +124,10 @@ impl Plan {
         let mut cells = match &self.arrangement {
             Arrangement::Adaptive => self.windows(seated, |n| grid::adaptive(canvas, n)),
             Arrangement::SideBySide => self.windows(seated, |n| grid::side_by_side(canvas, n)),
-            Arrangement::Vertical { main } => self.vertical(canvas, main.as_ref(), seated),
+            Arrangement::Vertical { main } => match main {
+                Some(main) => self.vertical(canvas, main, members),
+                None => self.speaker(canvas, None, seated),
+            },
             Arrangement::Speaker => self.speaker(canvas, speaker, seated),
             Arrangement::Custom(regions) => self.custom(regions, members),
         };
@@ -194,16 +206,16 @@ impl Plan {
             .collect()
     }
 
-    fn vertical(&self, canvas: Size, main: Option<&StreamId>, members: &[Member]) -> Vec<Cell> {
-        let large = match main {
-            None => members.first(),
-            Some(main) => members.iter().find(|member| member.stream == *main),
-        };
-        if main.is_none() && large.is_none() {
-            return Vec::new();
+    /// The large window is the main stream's, also while that is away, except when it is needed: 17 others have no other
+    /// way to be all seen.
+    fn vertical(&self, canvas: Size, main: &StreamId, members: &[Member]) -> Vec<Cell> {
+        let mut large = members.iter().find(|member| member.stream == *main);
+        let mut small: Vec<&Member> = members.iter().filter(|member| member.stream != *main).collect();
+        small.truncate(MAX_STREAMS - usize::from(large.is_some()));
+        if small.len() > grid::MAX_SMALL && self.max_cells > grid::MAX_SMALL {
+            large = small.pop();
         }
-        let small = members.iter().filter(|member| large.is_none_or(|large| large.stream != member.stream));
-        self.large_and_small(canvas, large, &small.collect::<Vec<_>>())
+        self.large_and_small(canvas, large, &small)
     }
 
     /// Everybody keeps the own window as long as somebody else speaks: whoever joined first stands in for the one who is
@@ -224,7 +236,6 @@ impl Plan {
         if self.max_cells == 1 {
             return vec![self.window(large, Rect::between([0, canvas.width], [0, canvas.height]))];
         }
-        let small = &small[..small.len().min(grid::MAX_SMALL)];
         let (shown, more) = share_out(small.len(), self.max_cells - 1);
         let (first, rest) = grid::vertical(canvas, shown + usize::from(more > 0));
         let mut cells = vec![self.window(large, first)];

@@ -82,8 +82,8 @@ impl Mixing {
         let mut present = tracks.streams();
         present.retain(|stream| self.select.wants(stream, 0));
         let order = self.seats.order().to_vec();
-        for displaced in self.seats.update(&mut members, &present, connected) {
-            self.notes.push(format!("{}: gives its place to one who had it before", Source::from(displaced)));
+        for displaced in self.seats.update(&mut members, &present, self.plan.main(), connected) {
+            self.notes.push(format!("{}: left out for one whose place is kept", Source::from(displaced)));
         }
         if order != self.seats.order() {
             self.thread.keep_order(self.seats.order().to_vec());

@@ -23,8 +23,14 @@ impl Seats {
 
     /// Changes the `members` to those who are there now: `present` are the streams that the mix wants, those who are new
     /// in the order in which they shall follow. `connected`: who is not present has left. Returns who had to go for
-    /// somebody who was expected back.
-    pub fn update(&mut self, members: &mut Vec<Member>, present: &[StreamId], connected: bool) -> Vec<StreamId> {
+    /// `main`, who always has a place, or for somebody who was expected back.
+    pub fn update(
+        &mut self,
+        members: &mut Vec<Member>,
+        present: &[StreamId],
+        main: Option<&StreamId>,
+        connected: bool,
+    ) -> Vec<StreamId> {
         for gone in members.extract_if(.., |member| !present.contains(&member.stream)) {
             if connected {
                 self.forget(&gone.stream);
@@ -36,7 +42,7 @@ impl Seats {
                 continue;
             }
             if members.len() >= MAX_STREAMS {
-                let Some(at) = self.place_for(stream, members) else { continue };
+                let Some(at) = self.place_for(stream, members, main) else { continue };
                 let other = members.remove(at).stream;
                 self.forget(&other);
                 displaced.push(other);
@@ -52,9 +58,10 @@ impl Seats {
     }
 
     /// Whose place the stream takes in a full mix, if it takes one.
-    fn place_for(&self, stream: &StreamId, members: &[Member]) -> Option<usize> {
-        let last = members.len().checked_sub(1)?;
-        (self.rank(stream)? < self.rank(&members[last].stream)?).then_some(last)
+    fn place_for(&self, stream: &StreamId, members: &[Member], main: Option<&StreamId>) -> Option<usize> {
+        let last = members.iter().rposition(|member| Some(&member.stream) != main)?;
+        let had_it = self.rank(stream).is_some_and(|rank| Some(rank) < self.rank(&members[last].stream));
+        (had_it || Some(stream) == main).then_some(last)
     }
 
     fn rank(&self, stream: &StreamId) -> Option<usize> {
@@ -83,7 +90,7 @@ mod tests {
 
     /// The members after these were there, one after the other.
     fn after(seats: &mut Seats, members: &mut Vec<Member>, present: &[&str]) -> String {
-        present.iter().for_each(|users| _ = seats.update(members, &streams(users), true));
+        present.iter().for_each(|users| _ = seats.update(members, &streams(users), None, true));
         users(members)
     }
 
@@ -108,7 +115,7 @@ mod tests {
     fn who_is_gone_with_the_connection_keeps_the_place() {
         let (mut seats, mut members) = (Seats::default(), Vec::new());
         after(&mut seats, &mut members, &["c", "cb", "cba"]);
-        assert_eq!(seats.update(&mut members, &[], false), []);
+        assert_eq!(seats.update(&mut members, &[], None, false), []);
         assert!(members.is_empty());
         assert_eq!(after(&mut seats, &mut members, &["a", "ab", "abcd"]), "cbad");
     }
@@ -118,9 +125,23 @@ mod tests {
         let (mut seats, mut members) = (Seats::of(streams("z")), Vec::new());
         let full = "abcdefghijklmnopq";
         assert_eq!(after(&mut seats, &mut members, &[full, "abcdefghijklmnopqr"]), full);
-        let displaced = seats.update(&mut members, &streams("abcdefghijklmnopqrz"), true);
+        let displaced = seats.update(&mut members, &streams("abcdefghijklmnopqrz"), None, true);
         assert_eq!((users(&members).as_str(), displaced), ("zabcdefghijklmnop", streams("q")));
         assert_eq!(after(&mut seats, &mut members, &["abcdefghijklmnopqrz"]), "zabcdefghijklmnop", "and no further");
         assert_eq!(after(&mut seats, &mut members, &["bcdefghijklmnopqrz"]), "zbcdefghijklmnopq");
+    }
+
+    #[test]
+    fn main_has_a_place_whenever_it_comes() {
+        let (mut seats, mut members) = (Seats::default(), Vec::new());
+        let main = &streams("z")[0];
+        let mut now = |present: &str| {
+            let displaced = seats.update(&mut members, &streams(present), Some(main), true);
+            (users(&members), displaced)
+        };
+        assert_eq!(now("abcdefghijklmnopqr"), ("abcdefghijklmnopq".into(), vec![]), "seventeen while it is away");
+        assert_eq!(now("abcdefghijklmnopqrz"), ("abcdefghijklmnopz".into(), streams("q")));
+        assert_eq!(now("abcdefghijklmnopqrz"), ("abcdefghijklmnopz".into(), vec![]));
+        assert_eq!(now("abcdefghijklmnopqr"), ("abcdefghijklmnopq".into(), vec![]), "the place is free again");
     }
 }

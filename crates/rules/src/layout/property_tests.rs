@@ -98,6 +98,26 @@ proptest! {
     }
 
     #[test]
+    fn everybody_has_a_window_and_main_the_large_one(layout in arrangement(), n in 0usize..=30) {
+        let plan = plan(1280, 720, layout);
+        let mut seated = room(n);
+        if let Some(main) = plan.main().and_then(|main| seated.iter().position(|member| member.stream == *main)) {
+            let main = seated.remove(main);
+            seated.insert(0, main);
+        }
+        seated.truncate(MAX_STREAMS);
+        let cells = plan.cells(&room(n), None);
+        let shown: BTreeSet<_> = cells.iter().filter_map(|cell| cell.stream.as_ref()).collect();
+        prop_assert_eq!(shown, seated.iter().map(|member| &member.stream).collect());
+        if let Some(main) = plan.main() {
+            let large = cells[0].stream.as_ref();
+            let others = seated.len() - usize::from(seated.first().is_some_and(|first| first.stream == *main));
+            prop_assert!(large == Some(main) || large.is_none() != (others == MAX_STREAMS), "{large:?}");
+            prop_assert!(large == Some(main) || seated.iter().all(|member| member.stream != *main));
+        }
+    }
+
+    #[test]
     fn full_grids_leave_no_gap(width in side(), height in side(), n in 1usize..=17) {
         let rects = |arrangement| -> Vec<Rect> {
             plan(width, height, arrangement).cells(&room(n), None).iter().map(|cell| cell.rect).collect()

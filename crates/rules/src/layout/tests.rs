@@ -167,7 +167,12 @@ fn seventeen_have_a_place() {
         assert_eq!(plan(json!({ "Layout": { "LayoutMode": mode } })).cells(&room, None).len(), 17);
     }
     let absent = plan(json!({ "Layout": { "LayoutMode": 1, "MainVideoStream": { "UserId": "nobody" } } }));
-    assert_eq!(streams(&absent.cells(&room, None)).into_iter().flatten().count(), 16);
+    assert_eq!(streams(&absent.cells(&room, None))[0], Some(camera("16")));
+    assert_eq!(streams(&absent.cells(&room, None)).into_iter().flatten().count(), 17);
+    assert_eq!(streams(&absent.cells(&room[..16], None))[0], None, "it is kept for who is named");
+    let last = plan(json!({ "Layout": { "LayoutMode": 1, "MainVideoStream": { "UserId": "19" } } }));
+    assert_eq!(streams(&last.cells(&room, None))[0], Some(camera("19")));
+    assert_eq!(streams(&last.cells(&room, None)).len(), 17);
 }
 
 #[test]
