@@ -134,7 +134,8 @@ fn canvas(f: &Fields<'_>) -> Result<Canvas, ApiError> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LayoutChange {
     background: Option<Color>,
-    background_image: Option<String>,
+    /// `Some(None)`: there is to be none any more.
+    background_image: Option<Option<String>>,
     regions: Option<Vec<Unplaced>>,
 }
 
@@ -148,7 +149,7 @@ pub(super) fn change(body: &Fields<'_>, version: Version) -> Result<LayoutChange
     canvas.optional("Height", Side)?;
     Ok(LayoutChange {
         background: canvas.optional("Background", Hue)?,
-        background_image: canvas.or("BackgroundImage", Url, None)?,
+        background_image: canvas.optional("BackgroundImage", Url)?,
         regions: if f.has("Regions") { Some(regions(&f, version)?) } else { None },
     })
 }
@@ -161,7 +162,7 @@ impl LayoutChange {
             layout.canvas.background = background;
         }
         if let Some(image) = &self.background_image {
-            layout.canvas.background_image = Some(image.clone());
+            layout.canvas.background_image.clone_from(image);
         }
         if let Some(regions) = &self.regions {
             layout.regions = place(regions.clone(), &layout.canvas)?;

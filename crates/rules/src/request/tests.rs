@@ -288,6 +288,27 @@ fn an_update_changes_streams_background_and_regions_only() {
 }
 
 #[test]
+fn an_update_removes_the_background_image_when_it_is_empty_and_keeps_it_when_it_is_omitted() {
+    const IMAGE: &str = "https://example.com/a.png";
+    for version in Version::ALL {
+        let mut body = custom(version);
+        body["Layout"]["CustomLayout"]["Canvas"]["BackgroundImage"] = json!(IMAGE);
+        let running = start(version, &body);
+        let after = |canvas: Value| {
+            let ids = json!({ "AppId": "app", "RoomId": "room", "TaskId": "task", "Layout": { "CustomLayout": { "Canvas": canvas } } });
+            let updated = UpdateRecord::parse(version, &ids).unwrap().apply(&running).unwrap();
+            layout_of(&updated).canvas.background_image.clone()
+        };
+        let kept = Some(IMAGE.to_owned());
+        assert_eq!(after(json!({})), kept);
+        assert_eq!(after(json!({ "BackgroundImage": null })), kept);
+        assert_eq!(after(json!({ "Background": "#102030" })), kept);
+        assert_eq!(after(json!({ "BackgroundImage": "" })), None);
+        assert_eq!(after(json!({ "BackgroundImage": "http://b/" })).as_deref(), Some("http://b/"));
+    }
+}
+
+#[test]
 fn only_custom_layouts_can_be_updated() {
     let update = update(json!({ "AppId": "app", "RoomId": "room", "TaskId": "task" }));
     let version = Version::V2023_11_01;
