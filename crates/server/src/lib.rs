@@ -16,4 +16,5 @@ pub mod shutdown;
 pub mod startup;
 pub mod tasks;
 pub mod token;
+pub mod turns;
 pub mod worker;

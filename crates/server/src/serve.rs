@@ -45,7 +45,13 @@ pub async fn run(prepared: Prepared, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!(tasks = resumed, "going on with unfinished tasks");
     }
     let room_servers = config.apps.iter().map(|app| (app.id.clone(), app.room_server.name().to_owned())).collect();
-    let tasks = Tasks { store, worker: worker.clone(), room_servers, changing: Default::default() };
+    let tasks = Tasks {
+        store,
+        worker: worker.clone(),
+        room_servers,
+        starting: Default::default(),
+        changing: Default::default(),
+    };
     let router = api::router(apps(&config)?, tasks);
     print!("{greeting}");
     let until = shutdown.clone();

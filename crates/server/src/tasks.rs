@@ -11,6 +11,7 @@ use store::{File, FileState, NewTask, Start, Stop, Store, Task, TaskState};
 
 use crate::api::{FilePlace, FileView, Recording, Started, StreamView, TaskStatus, TaskView, no_such_task};
 use crate::clock::now_ms;
+use crate::turns::Turns;
 use crate::worker::Worker;
 
 /// GetRecordTask answers about tasks started within this time, in milliseconds: 72 hours.
@@ -22,16 +23,18 @@ pub struct Tasks {
     pub worker: Worker,
     /// The room server of each app, by its name in the configuration.
     pub room_servers: BTreeMap<AppId, String>,
-    /// Starts and changes follow each other: each begins with what the one before made.
-    pub changing: tokio::sync::Mutex<()>,
+    pub starting: tokio::sync::Mutex<()>,
+    /// Changes of a task follow each other: each begins with what the one before made.
+    pub changing: Turns,
 }
 
 impl Recording for Tasks {
     async fn start(&self, request: StartRecord) -> Result<Started, ApiError> {
         let room_server = self.room_servers.get(&request.key.app_id);
         let room_server = room_server.ok_or_else(|| internal("the app has no room server"))?.clone();
-        // Two that come at once must not both be given the last place.
-        let _turn = self.changing.lock().await;
+        // Two that come at once must not both be given the last place, whatever their tasks: the worker counts what it
+        // was told to start.
+        let _turn = self.starting.lock().await;
         if let Err(full) = self.worker.admit(&request) {
             let running = self.newest(&request.key).await?.is_some_and(|task| task.state.is_running());
             if !running {
@@ -64,7 +67,7 @@ impl Recording for Tasks {
     }
 
     async fn update(&self, change: UpdateRecord) -> Result<(), ApiError> {
-        let _turn = self.changing.lock().await;
+        let _turn = self.changing.take(&change.key).await;
         let task = self.newest(&change.key).await?.filter(|task| task.state.is_running());
         let task = task.ok_or_else(|| no_such_task(&change.key))?;
         let request: StartRecord = serde_json::from_value(task.request).map_err(internal)?;
