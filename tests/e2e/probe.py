@@ -49,6 +49,12 @@ def assert_on_the_wall_clock(report, file, within_ms=WALL_MS):
         assert abs(off) <= within_ms, f"{report['file']}: flash at {flash} ms is {off:+.0f} ms off the second"
 
 
+def silences(file, report):
+    """Where nothing is heard for more than 100 ms, as (start, end) in ms since the epoch."""
+    spans = [span for span in report["audio"]["silences"] if span["length_ms"] > 100]
+    return [tuple(file["StartTime"] + ms for ms in (span["ms"], span["ms"] + span["length_ms"])) for span in spans]
+
+
 def track_durations_ms(path):
     """What the container says of each track."""
     found = json.loads(run(["ffprobe", "-v", "error", "-show_streams", "-of", "json", path]))
