@@ -11,7 +11,16 @@ use crate::messages::{MixCodec, MixPlan, MixedAudio, VideoPlan};
 
 fn job(dir: &Path, output: OutputPlan) -> TaskJob {
     let select = Selection::default();
-    TaskJob { task: 1, dir: dir.to_owned(), select, output, audio_only: false, max_idle_ms: 1_000, ends_ms: None }
+    TaskJob {
+        task: 1,
+        dir: dir.to_owned(),
+        select,
+        output,
+        formats: Vec::new(),
+        audio_only: false,
+        max_idle_ms: 1_000,
+        ends_ms: None,
+    }
 }
 
 fn mix() -> OutputPlan {
@@ -62,6 +71,6 @@ fn a_user_whose_id_makes_no_file_name_is_in_a_mix_all_the_same() {
         let note = task.offer(&changes.changed[0], Settings::default(), &syncs);
         assert_eq!(task.records(&StreamId { user: user.clone(), kind: StreamKind::Camera }), mixed);
         assert_eq!(note.is_some_and(|text| text.contains("too long for a file name")), !mixed);
-        task.suspend(&clock);
+        task.suspend(&clock, clock.now());
     }
 }
