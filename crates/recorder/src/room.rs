@@ -7,6 +7,8 @@ mod mixing;
 mod seats;
 mod task;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod tracks;
 
 use std::collections::BTreeMap;

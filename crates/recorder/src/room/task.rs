@@ -308,7 +308,3 @@ impl Task {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "task_tests.rs"]
-mod tests;
