@@ -106,7 +106,7 @@ fn optional() -> Vec<Row> {
             StorageConfig,
             "/FileFormatConfig/FileFormat",
             [json!([]), json!(["MP4", "HLS", "FLV", "MP3", "AAC", "M4A", "MP4"])],
-            [json!(["mp4"]), json!(["WEBM"]), json!("MP4"), json!([1])],
+            [json!(["mp4"]), json!(["MKV"]), json!("MP4"), json!([1])],
         ),
         row(
             StorageConfig,
