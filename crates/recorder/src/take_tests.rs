@@ -301,3 +301,6 @@ fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
 
 #[path = "take/cut_tests.rs"]
 mod cut;
+
+#[path = "take/walk_tests.rs"]
+mod walk;
