@@ -119,7 +119,14 @@ e2e() {
   need_npm
   need_livekit
   cargo build -p tapedeck -p testkit --bins
-  "$CACHE/venv/bin/pytest" tests/e2e "$@"
+  local pytest="$CACHE/venv/bin/pytest" status=0
+  if [ $# -gt 0 ]; then "$pytest" tests/e2e "$@"; return; fi
+  "$pytest" tests/e2e -m long > "$CACHE/long.log" 2>&1 &
+  local long=$!
+  "$pytest" tests/e2e -m "not long" || status=$?
+  wait "$long" || status=$?
+  cat "$CACHE/long.log"
+  return "$status"
 }
 
 test() {
