@@ -26,6 +26,8 @@ mod head;
 mod journal;
 mod moov;
 mod plan;
+mod replace;
+mod rotation;
 mod scan;
 mod tables;
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use error::Error;
 pub use finish::{Filler, FillerError, FinishOptions, finish};
 pub use finished::{Finished, FinishedTrack};
 pub use head::Anchor;
+pub use replace::{Replacing, StoredPicture};
 pub use writer::{Recovered, RecoveredTrack, Sample, Syncer, TrackId, Writer};
 
 /// Bytes before the first fragment while recording. Holds about a hundred sample entries, twice.

@@ -12,7 +12,7 @@ use shiguredo_mp4::{
     descriptors::{DecoderConfigDescriptor, DecoderSpecificInfo, EsDescriptor, SlConfigDescriptor},
 };
 
-use super::{Error, MAX_TIME, Result};
+use super::{Error, MAX_TIME, Result, rotation};
 
 /// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -169,6 +169,22 @@ impl SampleEntry {
     /// Width and height in pixels; zero for sound.
     pub fn size(&self) -> (u16, u16) {
         self.raw.video_resolution().unwrap_or_default()
+    }
+
+    /// The same, of pictures that are shown upright by this clockwise turn: 90, 180 or 270 degrees.
+    pub fn turned(mut self, degrees: u16) -> Self {
+        rotation::set(&mut self.raw, degrees);
+        self
+    }
+
+    /// The clockwise turn that shows its pictures upright, degrees.
+    pub fn rotation(&self) -> u16 {
+        rotation::of(&self.raw)
+    }
+
+    /// Width and height in pixels of its pictures when they are upright.
+    pub fn upright_size(&self) -> (u16, u16) {
+        rotation::upright(self.size(), self.rotation())
     }
 
     /// Channels of sound; zero for a picture.

@@ -7,7 +7,8 @@
 //! 4. The new head is written and synced, then the journal is cut off.
 //!
 //! Before step 3 the head still says "growing", and a new attempt begins with step 1. From then until the head is
-//! whole, the journal at the end says what is left to do.
+//! whole, the journal at the end says what is left to do. Pictures of a finished file are replaced by the same steps
+//! (see [`replace`](super::replace)); there the head still says "finished", and step 1 makes the file what it was.
 
 use std::{path::Path, time::Duration};
 
@@ -18,7 +19,7 @@ use super::{
     disk::{Disk, FileDisk},
     finished::{Finished, Summary},
     head::{self, Head, State, TWIN},
-    journal::Journal,
+    journal::{Journal, MAX_LEN},
     plan,
 };
 
@@ -91,12 +92,8 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
     if let Some(head) = head::decode_growing(&bytes, 0) {
         return head.map(Stage::Growing);
     }
-    if let Some(image) = head::image_len(&bytes).filter(|image| *image as u64 <= len) {
-        let mut bytes = vec![0; image];
-        let read = disk.read_at(&mut bytes, 0)?;
-        if let Some(summary) = finished_summary(&bytes[..read]).filter(|summary| summary.size <= len) {
-            return Ok(Stage::Finished(summary));
-        }
+    if let Some((_, summary)) = read_finished(disk)? {
+        return Ok(Stage::Finished(summary));
     }
     // The journal before the twin: if the front was torn by finishing, the twin may be older than the front was.
     if let Some(journal) = Journal::read(disk)? {
@@ -109,20 +106,40 @@ pub(super) fn stage(disk: &dyn Disk) -> Result<Stage> {
     }
 }
 
+/// The whole head of a finished file, and what it says.
+pub(super) fn read_finished(disk: &dyn Disk) -> Result<Option<(Vec<u8>, Summary)>> {
+    let len = disk.len()?;
+    let mut bytes = vec![0; HEAD.min(len) as usize];
+    let read = disk.read_at(&mut bytes, 0)?;
+    let Some(image) = head::image_len(&bytes[..read]).filter(|image| *image as u64 <= len) else { return Ok(None) };
+    bytes.resize(image, 0);
+    let read = disk.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    let summary = finished_summary(&bytes).filter(|summary| summary.size <= len);
+    Ok(summary.map(|summary| (bytes, summary)))
+}
+
 fn finished_summary(image: &[u8]) -> Option<Summary> {
     let sealed = head::open(image, 0).filter(|sealed| sealed.state == State::Finished)?;
     Summary::decode(sealed.summary)
 }
 
 /// Steps 3 and 4.
-fn carry_out(disk: &mut dyn Disk, journal: &Journal) -> Result<Summary> {
+pub(super) fn carry_out(disk: &mut dyn Disk, journal: &Journal) -> Result<Summary> {
     let summary = finished_summary(&journal.image).ok_or_else(|| Error::Corrupt("the journal has no head".into()))?;
     let mut front = journal.image.clone();
-    front.resize((HEAD + journal.shift) as usize, 0);
+    // What is in front now, before the shift: `HEAD` bytes of a growing file, more of one that is finished anew.
+    let fits = (front.len() as u64..=MAX_LEN).contains(&summary.head);
+    let before = summary
+        .head
+        .checked_sub(journal.shift)
+        .filter(|_| fits)
+        .ok_or_else(|| Error::Corrupt("the journal's head does not fit".into()))?;
+    front.resize(summary.head as usize, 0);
     let shifted = disk.len()? > journal.media_end + journal.encoded_len();
     if journal.shift > 0 && !shifted {
         if !disk.insert_front(journal.shift)? {
-            disk.replace(&front, HEAD, journal.media_end)?;
+            disk.replace(&front, before, journal.media_end)?;
             return Ok(summary);
         }
         disk.sync()?;

@@ -53,14 +53,15 @@ impl Head {
 
     fn decode(sealed: &Sealed) -> Result<Self> {
         let (moov, _) = MoovBox::decode(sealed.rest).map_err(|e| Error::Corrupt(format!("moov: {e}")))?;
-        let tracks = moov.trak_boxes.into_iter().map(track).collect::<Result<_>>()?;
+        let tracks = moov.trak_boxes.iter().map(track).collect::<Result<_>>()?;
         Ok(Self { anchor: sealed.anchor.clone(), tracks })
     }
 }
 
-fn track(trak: TrakBox) -> Result<Track> {
-    let raw = trak.mdia_box.minf_box.stbl_box.stsd_box.entries;
-    let entries: Vec<_> = raw.into_iter().map(SampleEntry::from_box).collect::<Result<_>>()?;
+/// The track of a `trak`, as far as its entries say.
+pub(super) fn track(trak: &TrakBox) -> Result<Track> {
+    let raw = &trak.mdia_box.minf_box.stbl_box.stsd_box.entries;
+    let entries: Vec<_> = raw.iter().cloned().map(SampleEntry::from_box).collect::<Result<_>>()?;
     let uniform = entries.windows(2).all(|pair| pair[0].shares_track_with(&pair[1]));
     if entries.is_empty() || !uniform {
         return Err(Error::Corrupt("sample entries of one track differ in kind".into()));
@@ -89,7 +90,7 @@ pub(super) struct Sealed<'a> {
     /// Free space of the owner of the state.
     pub summary: &'a [u8],
     /// What follows the `uuid` box.
-    rest: &'a [u8],
+    pub rest: &'a [u8],
 }
 
 const FTYP: &[u8; 32] = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso6avc1mp41";

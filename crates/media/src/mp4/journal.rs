@@ -4,7 +4,7 @@
 //! may be zeros or half written when it is needed.
 
 use super::{
-    HEAD, Result,
+    Result,
     cursor::{Cursor, FNV_START, fnv},
     disk::Disk,
 };
@@ -27,7 +27,7 @@ const BEFORE: usize = 8 + 16 + 8 + 8;
 /// Hash, length of the box, magic.
 const AFTER: usize = 8 + 8 + 8;
 /// No index of two days is larger.
-const MAX_LEN: u64 = 512 << 20;
+pub(super) const MAX_LEN: u64 = 512 << 20;
 
 impl Journal {
     pub fn encode(&self) -> Vec<u8> {
@@ -80,8 +80,7 @@ impl Journal {
         bytes.truncate(read);
         let fits = |journal: &Self| {
             let plain = journal.media_end.saturating_add(size);
-            let room = journal.shift <= MAX_LEN && journal.image.len() as u64 <= HEAD + journal.shift;
-            room && (len == plain || len == plain.saturating_add(journal.shift))
+            journal.shift <= MAX_LEN && (len == plain || len == plain.saturating_add(journal.shift))
         };
         Ok(Self::decode(&bytes).filter(fits))
     }

@@ -10,7 +10,7 @@ use shiguredo_mp4::{
     },
 };
 
-use super::{Anchor, Kind, SampleEntry};
+use super::{Anchor, Kind, SampleEntry, rotation};
 
 const IDENTITY: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
@@ -31,6 +31,30 @@ impl Track {
     pub fn size(&self) -> (u16, u16) {
         let sizes = self.entries.iter().map(SampleEntry::size);
         sizes.fold((0, 0), |(width, height), size| (width.max(size.0), height.max(size.1)))
+    }
+
+    /// The turn of all its pictures; none when they differ, for a track has one.
+    pub fn rotation(&self) -> u16 {
+        let rotation = self.first().rotation();
+        if self.entries.iter().all(|entry| entry.rotation() == rotation) { rotation } else { 0 }
+    }
+
+    /// The size that players show.
+    pub fn shown_size(&self) -> (u16, u16) {
+        rotation::upright(self.size(), self.rotation())
+    }
+
+    /// Drops the entries that are not used, and gives the new number of each that is.
+    pub fn keep_entries(&mut self, used: &[bool]) -> Vec<u32> {
+        let mut kept = 0;
+        let numbers = used.iter().map(|used| {
+            kept += u32::from(*used);
+            kept.saturating_sub(1)
+        });
+        let numbers = numbers.collect();
+        let mut used = used.iter();
+        self.entries.retain(|_| used.next() == Some(&true));
+        numbers
     }
 }
 
@@ -91,10 +115,9 @@ fn moov(anchor: &Anchor, movie: u32, trak_boxes: Vec<TrakBox>, mvex_box: Option<
 
 fn trak(anchor: &Anchor, movie: u32, track: &Track, tables: Tables) -> TrakBox {
     let entry = track.first();
-    let (width, height) = track.size();
     let presented = presented(entry, tables.duration, movie);
     let audio = entry.kind() == Kind::Audio;
-    let tkhd_box = TkhdBox {
+    let mut tkhd_box = TkhdBox {
         flag_track_enabled: true,
         flag_track_in_movie: true,
         flag_track_in_preview: false,
@@ -107,9 +130,10 @@ fn trak(anchor: &Anchor, movie: u32, track: &Track, tables: Tables) -> TrakBox {
         alternate_group: TkhdBox::DEFAULT_ALTERNATE_GROUP,
         volume: FixedPointNumber::new(i8::from(audio), 0),
         matrix: IDENTITY,
-        width: FixedPointNumber::new(i16::try_from(width).unwrap_or(i16::MAX), 0),
-        height: FixedPointNumber::new(i16::try_from(height).unwrap_or(i16::MAX), 0),
+        width: pixels(0),
+        height: pixels(0),
     };
+    set_look(&mut tkhd_box, track);
     let elst_box = ElstBox {
         entries: vec![ElstEntry {
             edit_duration: presented,
@@ -128,6 +152,17 @@ fn trak(anchor: &Anchor, movie: u32, track: &Track, tables: Tables) -> TrakBox {
     let mdia_box =
         MdiaBox { mdhd_box, hdlr_box: hdlr(audio), minf_box: minf(audio, tables), unknown_boxes: Vec::new() };
     TrakBox { tkhd_box, edts_box, mdia_box, unknown_boxes: Vec::new() }
+}
+
+/// Has the header of a track say how its pictures are shown.
+pub(super) fn set_look(tkhd_box: &mut TkhdBox, track: &Track) {
+    let size = track.size();
+    tkhd_box.matrix = rotation::matrix(track.rotation(), size);
+    (tkhd_box.width, tkhd_box.height) = (pixels(size.0), pixels(size.1));
+}
+
+fn pixels(side: u16) -> FixedPointNumber<i16, u16> {
+    FixedPointNumber::new(i16::try_from(side).unwrap_or(i16::MAX), 0)
 }
 
 fn hdlr(audio: bool) -> HdlrBox {

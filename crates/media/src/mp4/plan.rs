@@ -33,7 +33,7 @@ struct Laid {
 /// Silent frames behind each other in the file, so that an hour of silence takes few chunks.
 const SILENT_RUN: u32 = 48;
 /// No head is larger.
-const MAX_HEAD: u64 = 256 << 20;
+pub(super) const MAX_HEAD: u64 = 256 << 20;
 /// Room in front is inserted in multiples of this: the largest block of common file systems.
 const BLOCK: u64 = 4096;
 
@@ -50,8 +50,7 @@ pub(super) fn plan(disk: &dyn Disk, head: Head, options: &FinishOptions, filler:
     let mut laid = lay_out_all(head.tracks, media, options)?;
     let mut tail = fill_all(&mut laid, extent.end, filler)?;
     let media_end = extent.end + tail.len() as u64;
-    let (shift, image) = image(&head.anchor, &laid, media_end)?;
-    let journal = Journal { shift, media_end, image };
+    let journal = journal_of(&head.anchor, &laid, media_end)?;
     tail.extend(journal.encode());
     Ok((extent.end, Plan { tail, journal }))
 }
@@ -64,7 +63,12 @@ fn lay_out_all(tracks: Vec<Track>, media: Vec<Media>, options: &FinishOptions) -
     let recorded: Vec<_> = tracks.into_iter().zip(media).filter(|(_, media)| !media.runs.is_empty()).collect();
     let ends = recorded.iter().map(|(track, media)| presented_units(track.first(), media.end));
     let end = ends.max().ok_or(Error::Empty)?.max(wanted);
-    let laid = recorded.into_iter().map(|(track, media)| {
+    let laid = recorded.into_iter().map(|(mut track, mut media)| {
+        // Named, but nothing of it was written: it would make the track larger than any picture.
+        let mut used = vec![false; track.entries.len()];
+        media.runs.iter().for_each(|run| used[run.entry as usize] = true);
+        let numbers = track.keep_entries(&used);
+        media.runs.iter_mut().for_each(|run| run.entry = numbers[run.entry as usize]);
         let pieces = lay_out(track.first(), &media, end, options.still);
         Laid { track, media, pieces, filler: None }
     });
@@ -89,6 +93,7 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
             Codec::H264 => {
                 let (width, height) = laid.track.size();
                 let (entry, sample) = filler.black(width, height).map_err(failed)?;
+                let entry = entry.turned(laid.track.rotation());
                 (add_entry(&mut laid.track, entry)?, sample, 1)
             }
             Codec::Aac | Codec::Opus => (0, filler.silence(laid.track.first()).map_err(failed)?, SILENT_RUN),
@@ -135,8 +140,8 @@ fn add_entry(track: &mut Track, entry: SampleEntry) -> Result<u32> {
     Ok(known.unwrap_or(track.entries.len() - 1) as u32)
 }
 
-/// The finished file's head, and how many bytes more than [`HEAD`] it needs in front of the media.
-fn image(anchor: &Anchor, laid: &[Laid], media_end: u64) -> Result<(u64, Vec<u8>)> {
+/// What is left to do when media and filler are there.
+fn journal_of(anchor: &Anchor, laid: &[Laid], media_end: u64) -> Result<Journal> {
     let large = media_end + MAX_HEAD > u64::from(u32::MAX);
     let made: Vec<(Track, Tables)> = laid
         .iter()
@@ -146,19 +151,24 @@ fn image(anchor: &Anchor, laid: &[Laid], media_end: u64) -> Result<(u64, Vec<u8>
         })
         .collect();
     let mut summary = summary(anchor, laid, &made);
-    let mut moov = moov::finished(anchor, made);
+    journal(anchor, &mut summary, &mut moov::finished(anchor, made), media_end)
+}
+
+/// How to put this `moov` in front of a file whose media ends at `media_end` and whose front has `summary.head` bytes
+/// now. Makes room where that is too few, and moves the offsets and the summary accordingly.
+pub(super) fn journal(anchor: &Anchor, summary: &mut Summary, moov: &mut MoovBox, media_end: u64) -> Result<Journal> {
     // Neither the offsets nor the numbers of the summary change the length.
-    let needed = seal(anchor, &summary, &moov, 0)?.len() as u64;
+    let needed = seal(anchor, summary, moov, 0)?.len() as u64;
     if needed > MAX_HEAD {
         return Err(Error::Invalid("too many samples".into()));
     }
-    let shift = needed.saturating_sub(HEAD).next_multiple_of(BLOCK);
+    let shift = needed.saturating_sub(summary.head).next_multiple_of(BLOCK);
     for trak in &mut moov.trak_boxes {
         tables::shift(&mut trak.mdia_box.minf_box.stbl_box, shift);
     }
     summary.size = media_end + shift;
-    summary.head = HEAD + shift;
-    Ok((shift, seal(anchor, &summary, &moov, media_end + shift)?))
+    summary.head += shift;
+    Ok(Journal { shift, media_end, image: seal(anchor, summary, moov, media_end + shift)? })
 }
 
 /// The image of a file of `size` bytes: after the `moov`, all the rest is one `mdat`.
@@ -186,7 +196,7 @@ fn summary(anchor: &Anchor, laid: &[Laid], made: &[(Track, Tables)]) -> Summary 
         }
         summary
     });
-    let sizes = made.iter().map(|(track, _)| track.size());
+    let sizes = made.iter().map(|(track, _)| track.shown_size());
     let (width, height) = sizes.fold((0, 0), |(width, height), size| (width.max(size.0), height.max(size.1)));
-    Summary { epoch_ns: anchor.epoch_ns, size: 0, head: 0, width, height, tracks: tracks.collect() }
+    Summary { epoch_ns: anchor.epoch_ns, size: 0, head: HEAD, width, height, tracks: tracks.collect() }
 }

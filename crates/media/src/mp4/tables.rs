@@ -32,10 +32,11 @@ struct Builder {
     duration: u64,
 }
 
-struct Chunk {
-    offset: u64,
-    samples: u32,
-    entry: u32,
+/// Samples of one entry that lie behind each other.
+pub(super) struct Chunk {
+    pub offset: u64,
+    pub samples: u32,
+    pub entry: u32,
 }
 
 impl Builder {
@@ -74,31 +75,30 @@ impl Builder {
         let last = ticks - u64::from(count - 1) * u64::from(step);
         self.sample(filler.size, last as u32, true);
     }
+}
 
-    fn stsc(&self) -> StscBox {
-        let mut entries: Vec<StscEntry> = Vec::new();
-        for (n, chunk) in self.chunks.iter().enumerate() {
-            let description = number(chunk.entry as usize + 1);
-            let same = |last: &StscEntry| {
-                last.sample_per_chunk == chunk.samples && last.sample_description_index == description
-            };
-            if !entries.last().is_some_and(same) {
-                entries.push(StscEntry {
-                    first_chunk: number(n + 1),
-                    sample_per_chunk: chunk.samples,
-                    sample_description_index: description,
-                });
-            }
+pub(super) fn stsc(chunks: &[Chunk]) -> StscBox {
+    let mut entries: Vec<StscEntry> = Vec::new();
+    for (n, chunk) in chunks.iter().enumerate() {
+        let description = number(chunk.entry as usize + 1);
+        let same =
+            |last: &StscEntry| last.sample_per_chunk == chunk.samples && last.sample_description_index == description;
+        if !entries.last().is_some_and(same) {
+            entries.push(StscEntry {
+                first_chunk: number(n + 1),
+                sample_per_chunk: chunk.samples,
+                sample_description_index: description,
+            });
         }
-        StscBox { entries }
     }
+    StscBox { entries }
+}
 
-    fn offsets(&self, large: bool) -> Either<StcoBox, Co64Box> {
-        let offsets = self.chunks.iter().map(|chunk| chunk.offset);
-        match large {
-            false => Either::A(StcoBox { chunk_offsets: offsets.map(|offset| offset as u32).collect() }),
-            true => Either::B(Co64Box { chunk_offsets: offsets.collect() }),
-        }
+/// Where chunks begin; `large`: offsets take 64 bits.
+pub(super) fn offsets(offsets: impl Iterator<Item = u64>, large: bool) -> Either<StcoBox, Co64Box> {
+    match large {
+        false => Either::A(StcoBox { chunk_offsets: offsets.map(|offset| offset as u32).collect() }),
+        true => Either::B(Co64Box { chunk_offsets: offsets.collect() }),
     }
 }
 
@@ -117,8 +117,8 @@ pub(super) fn tables(track: &Track, media: &Media, pieces: &[Piece], filler: Opt
     }
     let stbl = StblBox {
         stsd_box: moov::stsd(track),
-        stsc_box: builder.stsc(),
-        stco_or_co64_box: builder.offsets(large),
+        stsc_box: stsc(&builder.chunks),
+        stco_or_co64_box: offsets(builder.chunks.iter().map(|chunk| chunk.offset), large),
         stts_box: SttsBox { entries: builder.durations },
         stsz_box: StszBox::Variable { entry_sizes: builder.sizes },
         stss_box: (track.first().kind() == Kind::Video).then_some(StssBox { sample_numbers: builder.keys }),

@@ -5,4 +5,5 @@ mod fixture;
 mod hostile;
 mod kills;
 mod mixed;
+mod replacing;
 mod steps;
