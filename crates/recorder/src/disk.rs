@@ -1,7 +1,9 @@
 //! The thread that completes files, so that the media thread never waits for a disk.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,7 +19,8 @@ use crate::messages::{FileName, FinishedFile, Report};
 use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
 use crate::take::Closed;
-use crate::{names, order};
+use crate::uniform::thread::UniformJob;
+use crate::{names, order, uniform};
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -67,17 +70,18 @@ pub fn remove_folder(dir: &Path) -> std::io::Result<()> {
     std::fs::remove_dir(dir)
 }
 
-/// The running thread. Dropping it lets it finish its work first.
+/// The running thread. Dropping it lets it finish its work first, but for files that are being made uniform.
 pub struct DiskThread {
     jobs: Option<Sender<DiskJob>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl DiskThread {
-    /// `report` is called on the thread.
-    pub fn start(report: impl Fn(Report) + Send + 'static) -> std::io::Result<DiskThread> {
+    /// `report` is called on the thread, and on that of [`uniform`].
+    pub fn start(report: impl Fn(Report) + Send + Sync + 'static) -> std::io::Result<DiskThread> {
         let (jobs, queue) = channel();
-        let thread = std::thread::Builder::new().name("disk".into()).spawn(move || work(&queue, &report))?;
+        let disk = Disk { report: Arc::new(report), uniform: None, passed_on: BTreeSet::new() };
+        let thread = std::thread::Builder::new().name("disk".into()).spawn(move || disk.work(&queue))?;
         Ok(DiskThread { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -102,64 +106,133 @@ impl Drop for DiskThread {
     }
 }
 
-fn work(queue: &Receiver<DiskJob>, report: &impl Fn(Report)) {
-    for job in queue {
-        let (task, dir, mut closed, mix, lock) = match job {
-            DiskJob::Finish { task, dir, closed, mix, lock } => (task, dir, closed, mix, lock),
-            DiskJob::Close { task, closed } => {
-                close(task, closed, report);
-                continue;
+/// What the thread knows.
+struct Disk {
+    report: Arc<dyn Fn(Report) + Send + Sync>,
+    /// Where files go whose pictures differ in size, once there was one.
+    uniform: Option<Sender<UniformJob>>,
+    /// Those that went there: nobody else may touch them.
+    passed_on: BTreeSet<PathBuf>,
+}
+
+impl Disk {
+    fn work(mut self, queue: &Receiver<DiskJob>) {
+        for job in queue {
+            match job {
+                DiskJob::Finish { task, dir, closed, mix, lock } => {
+                    let lock = lock.or_else(|| FolderLock::take(&dir));
+                    self.finish_task(task, &dir, closed, mix);
+                    self.end(task, &dir, lock);
+                }
+                DiskJob::Close { task, closed } => self.close(task, closed),
             }
-        };
-        let _lock = lock.or_else(|| FolderLock::take(&dir));
+        }
+    }
+
+    fn finish_task(&mut self, task: i64, dir: &Path, mut closed: Vec<Closed>, mix: Option<Ending>) {
         if let Some(mix) = mix {
             let (file, events) = mix.wait();
             closed.extend(file);
             for event in events {
                 match event {
                     MixEvent::Ended(file) => closed.push(file),
-                    event => event.report(task).into_iter().for_each(report),
+                    event => event.report(task).into_iter().for_each(&*self.report),
                 }
             }
         }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
-        closed.into_iter().for_each(|file| close(task, file, report));
-        match names::list(&dir) {
+        closed.into_iter().for_each(|file| self.close(task, file));
+        match names::list(dir) {
             Ok(files) => files
                 .into_iter()
-                .filter(|(name, _)| !done.contains(name))
-                .for_each(|(name, path)| finish(task, name, &path, &FinishOptions::default(), report)),
+                .filter(|(name, path)| !done.contains(name) && !self.passed_on.contains(path))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|(name, path)| self.finish(task, name, &path, &FinishOptions::default())),
             Err(error) => tracing::error!(task, %error, "cannot list the task's folder"),
         }
-        report(Report::Stopped { task });
     }
-}
 
-fn close(task: i64, closed: Closed, report: &impl Fn(Report)) {
-    let options = FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
-    finish(task, closed.file, &closed.path, &options, report);
+    /// The task's files are complete, or will be when those are that were passed on.
+    fn end(&mut self, task: i64, dir: &Path, lock: Option<FolderLock>) {
+        let passed_on = self.passed_on.iter().any(|path| path.parent() == Some(dir));
+        let job = UniformJob::End { task, lock };
+        match &self.uniform {
+            Some(jobs) if passed_on && jobs.send(job).is_err() => tracing::error!("the thread of sizes is gone"),
+            Some(_) if passed_on => {}
+            _ => (self.report)(Report::Stopped { task }),
+        }
+    }
+
+    fn close(&mut self, task: i64, closed: Closed) {
+        let options = FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
+        self.finish(task, closed.file, &closed.path, &options);
+    }
+
+    /// Finishes one file, and reports it or has it made uniform first.
+    fn finish(&mut self, task: i64, name: FileName, path: &Path, options: &FinishOptions) {
+        let Some(finished) = complete(task, &name, path, options, &*self.report) else { return };
+        if uniform::is_due(path) && self.pass_on(task, &name, path) {
+            return;
+        }
+        tell(task, name, &finished, &*self.report);
+    }
+
+    fn pass_on(&mut self, task: i64, name: &FileName, path: &Path) -> bool {
+        if self.uniform.is_none() {
+            match uniform::thread::start(self.report.clone()) {
+                Ok(jobs) => self.uniform = Some(jobs),
+                Err(error) => tracing::error!(task, %error, "pictures keep their different sizes"),
+            }
+        }
+        let job = UniformJob::File { task, name: name.clone(), path: path.to_owned() };
+        let passed_on = self.uniform.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        passed_on && self.passed_on.insert(path.to_owned())
+    }
 }
 
 /// Pause before a file is tried again, after the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Finishes one file and reports it; a file that is finished already is reported again, which does no harm.
-fn finish(task: i64, name: FileName, path: &Path, options: &FinishOptions, report: &impl Fn(Report)) {
+/// Finishes one file, if it is not finished. Reports one that cannot be.
+fn complete(
+    task: i64,
+    name: &FileName,
+    path: &Path,
+    options: &FinishOptions,
+    report: &dyn Fn(Report),
+) -> Option<mp4::Finished> {
     loop {
         match mp4::finish(path, options, &BlackAndSilence) {
-            Ok(finished) => return report(Report::FileFinished { task, file: facts(name, &finished) }),
+            Ok(finished) => return Some(finished),
             // Killed before the first media was in it.
             Err(mp4::Error::Empty) => {
                 _ = std::fs::remove_file(path);
-                return;
+                return None;
             }
             // Complete already, and moved into the library.
-            Err(mp4::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(mp4::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(mp4::Error::Io(error)) => tracing::error!(task, ?path, %error, "cannot complete the file yet"),
-            Err(error) => return report(Report::FileFailed { task, file: name, error: error.to_string() }),
+            Err(error) => {
+                report(Report::FileFailed { task, file: name.clone(), error: error.to_string() });
+                return None;
+            }
         }
         std::thread::sleep(RETRY);
     }
+}
+
+/// Reports a file that went through [`uniform`], successfully or not.
+pub(crate) fn tell_again(task: i64, name: FileName, path: &Path, report: &dyn Fn(Report)) {
+    if let Some(finished) = complete(task, &name, path, &FinishOptions::default(), report) {
+        tell(task, name, &finished, report);
+    }
+}
+
+/// Every complete file comes by here once it stays as it is: finished, and uniform if it was to be. What is made of a
+/// whole file is made here, before the file is reported. One that is reported again does no harm.
+fn tell(task: i64, name: FileName, finished: &mp4::Finished, report: &dyn Fn(Report)) {
+    report(Report::FileFinished { task, file: facts(name, finished) });
 }
 
 /// Completes the recording at `path` if it is not complete, and tells what it is.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use media::mp4::{self, Anchor, RecoveredTrack, Writer};
 use rules::select::Source;
 use rules::time::{MILLI_NS, Mono, Wall};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::messages::{FileName, Settings};
@@ -17,7 +18,24 @@ pub struct Place {
     pub source: Source,
     /// The task's folder.
     pub dir: PathBuf,
+    /// See [`FileNote`].
+    pub keep_source: bool,
     pub syncs: SyncQueue,
+}
+
+/// What a file says about itself to whoever completes it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FileNote {
+    pub source: Source,
+    /// Its pictures keep the sizes in which they came.
+    pub keep_source: bool,
+}
+
+impl FileNote {
+    /// Reads it again; one that is not there says nothing.
+    pub fn of(anchor: &Anchor) -> Option<FileNote> {
+        serde_json::from_slice(&anchor.note).ok()
+    }
 }
 
 impl Place {
@@ -59,7 +77,8 @@ pub enum Resumed {
 impl Growing {
     /// A new file with this number whose media time 0 is `epoch`.
     pub fn create(place: &Place, sequence: u32, epoch: Mono, clock: &Clock) -> Result<Growing> {
-        let note = serde_json::to_vec(&place.source).unwrap_or_default();
+        let note = FileNote { source: place.source.clone(), keep_source: place.keep_source };
+        let note = serde_json::to_vec(&note).unwrap_or_default();
         let anchor = Anchor { epoch_ns: clock.wall(epoch).0, note };
         let writer = Writer::create(&place.path(sequence), anchor)?;
         Growing::over(writer, sequence, epoch, place)

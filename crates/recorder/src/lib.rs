@@ -3,8 +3,9 @@
 //! The order of the stages: [`rtc::client::Subscriber`] gives packets; [`track`] puts one track's packets in order,
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
 //! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`mix`] makes one
-//! picture and one sound of all streams; [`growing`] is the file either writes, [`order`] how a mix's streams are kept in order; [`sync`] and
-//! [`disk`] sync and complete files away from the media thread; [`child`] is all of that as a process that takes
+//! picture and one sound of all streams; [`growing`] is the file either writes, [`order`] how a mix's streams are kept in
+//! order; [`sync`] and [`disk`] sync and complete files away from the media thread, [`uniform`] gives their pictures one
+//! size; [`child`] is all of that as a process that takes
 //! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
 //!
 //! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room.
@@ -27,6 +28,7 @@ mod sync;
 mod take;
 mod track;
 mod transcode;
+mod uniform;
 mod unit;
 mod video;
 

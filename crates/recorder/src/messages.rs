@@ -102,11 +102,14 @@ pub enum OwnEnd {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum OutputPlan {
-    /// A file for each stream, pictures as they came.
+    /// A file for each stream, pictures as they came, but for those of another size than the largest.
     Streams {
         audio: AudioPlan,
         /// A stream that is away for longer ends its file; the next file begins when it comes back.
         max_silence_ms: i64,
+        /// Pictures of other sizes stay as they came, too.
+        #[serde(default)]
+        keep_source: bool,
     },
     /// One file of all streams. The recorder has no other task then.
     Mix(Box<MixPlan>),

@@ -26,7 +26,7 @@ mod tests;
 mod text;
 pub mod thread;
 mod tile;
-mod turn;
+pub mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;

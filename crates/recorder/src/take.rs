@@ -350,7 +350,7 @@ impl OpenFile {
         let at = ns_to_ticks(picture.at.since(self.file.epoch), RATE);
         if self.video.is_none() {
             let Some(config) = picture.config.as_ref().filter(|_| picture.key) else { return Ok(()) };
-            let track = self.file.writer.add_track(video::sample_entry(config)?)?;
+            let track = self.file.writer.add_track(video::sample_entry(config, picture.rotation)?)?;
             self.video = Some(VideoLane::new(track, 0));
         }
         match &mut self.video {

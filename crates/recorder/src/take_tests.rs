@@ -56,6 +56,7 @@ impl User {
             place: Place {
                 source: StreamId { user: "u".into(), kind: StreamKind::Camera }.into(),
                 dir: self.dir.path().to_owned(),
+                keep_source: false,
                 syncs: SyncQueue::start(Duration::from_secs(2)).expect("a thread"),
             },
             audio,

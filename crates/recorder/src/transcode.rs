@@ -212,7 +212,8 @@ fn even(picture: I420<'_>) -> I420<'_> {
     I420 { width: side(picture.width), height: side(picture.height), ..picture }
 }
 
-fn config_of(data: &[u8]) -> Result<H264Config> {
+/// The configuration of an encoder's key frame.
+pub fn config_of(data: &[u8]) -> Result<H264Config> {
     let units =
         |wanted: u8| annex_b::nal_units(data).find(|unit| h264::nal_type(unit[0]) == wanted).unwrap_or_default();
     H264Config::new(units(nal::SPS), units(nal::PPS))

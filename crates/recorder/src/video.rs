@@ -25,7 +25,7 @@ const STILL_AFTER: i64 = 45_000;
 #[derive(Debug)]
 pub struct VideoLane {
     track: TrackId,
-    entries: Vec<(Arc<VideoConfig>, u32)>,
+    entries: Vec<Known>,
     held: Option<Held>,
     /// Where the next frame may begin at the earliest.
     end: i64,
@@ -33,6 +33,14 @@ pub struct VideoLane {
     waits_for_key: bool,
     /// The picture went on as a still picture up to `end`: what follows joins up with it.
     still: bool,
+}
+
+/// A sample entry that is in the file.
+#[derive(Debug, Clone)]
+struct Known {
+    config: Arc<VideoConfig>,
+    rotation: u16,
+    number: u32,
 }
 
 #[derive(Debug)]
@@ -130,30 +138,33 @@ impl VideoLane {
         Ok(())
     }
 
-    /// The sample entry of a frame: key frames name theirs, other frames go on with the last one.
+    /// The sample entry of a frame: key frames name theirs, other frames go on with the last one. Either may be turned in
+    /// another way than the one before.
     fn entry(&mut self, frame: &Picture, writer: &mut Writer) -> Result<u32> {
-        let Some(config) = &frame.config else { return Ok(self.entries.last().map_or(0, |(_, entry)| *entry)) };
-        if let Some(known) = self.entries.iter().position(|(known, _)| known == config) {
+        let last = self.entries.last();
+        let last_number = last.map_or(0, |last| last.number);
+        let Some(config) = frame.config.as_ref().or(last.map(|last| &last.config)) else { return Ok(last_number) };
+        let alike = |known: &Known| known.rotation == frame.rotation && known.config == *config;
+        if let Some(known) = self.entries.iter().position(alike) {
             // The newest in use stays last.
-            let used = self.entries.remove(known);
-            self.entries.push(used.clone());
-            return Ok(used.1);
+            self.entries[known..].rotate_left(1);
+            return Ok(self.entries[self.entries.len() - 1].number);
         }
-        let entry = match writer.add_entry(self.track, sample_entry(config)?) {
-            Ok(entry) => entry,
+        let number = match writer.add_entry(self.track, sample_entry(config, frame.rotation)?) {
+            Ok(number) => number,
             // A window that was resized a hundred times. Key frames have their parameter sets with them.
-            Err(mp4::Error::HeadFull) => return Ok(self.entries.last().map_or(0, |(_, entry)| *entry)),
+            Err(mp4::Error::HeadFull) => return Ok(last_number),
             Err(error) => return Err(error.into()),
         };
-        self.entries.push((config.clone(), entry));
-        Ok(entry)
+        self.entries.push(Known { config: config.clone(), rotation: frame.rotation, number });
+        Ok(number)
     }
 }
 
-/// The sample entry for a codec configuration.
-pub fn sample_entry(config: &VideoConfig) -> Result<SampleEntry> {
+/// The sample entry for a codec configuration and the clockwise turn that shows its pictures upright, degrees.
+pub fn sample_entry(config: &VideoConfig, rotation: u16) -> Result<SampleEntry> {
     match config {
-        VideoConfig::H264(h264) => Ok(SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?),
+        VideoConfig::H264(h264) => Ok(SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?.turned(rotation)),
         other => Err(crate::Error::Unsupported(format!("{:?}", other.codec()))),
     }
 }

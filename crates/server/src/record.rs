@@ -30,6 +30,8 @@ pub struct RecordPlan {
     /// Only these users; everybody when empty.
     pub users: Vec<String>,
     pub audio: AudioPlan,
+    /// Pictures of several sizes stay as they came.
+    pub keep_source: bool,
     /// Until a signal when there is none.
     pub duration: Option<Duration>,
     /// Stop when nobody published for so long.
@@ -100,7 +102,11 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         task: TASK,
         dir: spool.to_owned(),
         select: Selection { targets: plan.users.iter().flat_map(both).collect(), ..Selection::default() },
-        output: OutputPlan::Streams { audio: plan.audio, max_silence_ms: MAX_SILENCE_MS },
+        output: OutputPlan::Streams {
+            audio: plan.audio,
+            max_silence_ms: MAX_SILENCE_MS,
+            keep_source: plan.keep_source,
+        },
         formats: vec![FileFormat::Mp4],
         audio_only: false,
         max_idle_ms: plan.max_idle.as_millis() as i64,

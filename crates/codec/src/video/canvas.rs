@@ -1,7 +1,7 @@
 //! A picture to draw on, in memory that an encoder takes without a copy.
 
 use super::draw::Corner;
-use super::{I420, Picture};
+use super::{Colours, I420, Picture};
 use crate::ff;
 use crate::{Error, Result};
 use ffmpeg_next::frame;
@@ -60,7 +60,7 @@ impl Canvas {
 
     /// What was drawn, as a picture.
     pub fn into_picture(self) -> Picture {
-        Picture { frame: self.frame, pts: None, damaged: false, full_range: false }
+        Picture { frame: self.frame, colours: Colours::CALL, pts: None, damaged: false, full_range: false }
     }
 
     /// Fills a rectangle with one colour (Y, U, V). What is outside of the canvas is left out; odd edges are moved

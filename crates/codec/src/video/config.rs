@@ -3,6 +3,7 @@
 
 use super::Codec;
 use super::layout::Layout;
+use super::picture::Colours;
 use crate::{Error, Result};
 use ffmpeg_next::{Dictionary, codec};
 
@@ -28,6 +29,9 @@ pub struct Config {
     pub fps: (u32, u32),
     /// Bit/s, also the ceiling over the time of `buffer_ms`.
     pub bitrate: u32,
+    /// H.264 in software only: this quality (x264's rate factor, less is better) as long as it takes no more than
+    /// `bitrate`, in place of just that.
+    pub quality: Option<u8>,
     /// Over how many milliseconds the bit rate is kept.
     pub buffer_ms: u32,
     /// Frames from one key frame to the next; no others are made unless asked for.
@@ -45,6 +49,8 @@ pub struct Config {
     /// H.264 with several threads and `zero_latency`: each works on a slice of the same picture, which costs bits,
     /// instead of a picture of its own.
     pub sliced_threads: bool,
+    /// H.264 and H.265 only: what the stream says about its colours.
+    pub colours: Colours,
 }
 
 impl Config {
@@ -57,6 +63,7 @@ impl Config {
             height,
             fps: (fps, 1),
             bitrate,
+            quality: None,
             buffer_ms: 1000,
             gop,
             profile: Profile::Baseline,
@@ -65,6 +72,7 @@ impl Config {
             b_frames: 0,
             threads: 1,
             sliced_threads: true,
+            colours: Colours::CALL,
         }
     }
 
@@ -135,6 +143,9 @@ impl Config {
                         Profile::High => "high",
                     },
                 );
+                if let Some(quality) = self.quality {
+                    options.set("crf", &quality.to_string());
+                }
                 // A flash is no reason for a key frame; a key frame that is asked for is an IDR frame.
                 &[("sc_threshold", "0"), ("forced-idr", "1")]
             }

@@ -2,11 +2,12 @@
 
 use super::config::Config;
 use super::layout::Layout;
+use super::picture::Colours;
 use super::{Canvas, Codec, I420};
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{codec, color, encoder, frame, picture};
+use ffmpeg_next::{codec, encoder, frame, picture};
 
 /// One encoded picture. H.264 and H.265 are Annex B with the parameter sets in every key frame; AV1 is a temporal unit
 /// that begins with its temporal delimiter.
@@ -53,11 +54,12 @@ impl Encoder {
         opening.set_time_base((config.fps.1 as i32, config.fps.0 as i32));
         opening.set_frame_rate(Some((config.fps.0 as i32, config.fps.1 as i32)));
         opening.set_gop(config.gop);
-        opening.set_bit_rate(config.bitrate as usize);
+        // x264 takes a bit rate before a quality.
+        opening.set_bit_rate(if config.quality.is_none() { config.bitrate as usize } else { 0 });
         opening.set_max_bit_rate(config.bitrate as usize);
         opening.set_max_b_frames(config.b_frames as usize);
         if matches!(config.codec, super::Codec::H264 | super::Codec::H265) {
-            say_colours(&mut opening);
+            say_colours(&mut opening, config.colours);
         }
         let buffer = u64::from(config.bitrate) * u64::from(config.buffer_ms) / 1000;
         // SAFETY: writes plain fields of an owned context that is not open yet.
@@ -123,13 +125,11 @@ impl Encoder {
     }
 }
 
-/// Has the stream say what its colours are: those of calls, and of [`super::rgb_to_yuv`]. Players take pictures that do not
-/// say it for BT.709 when they are large. VP8 is BT.601 by definition.
-fn say_colours(opening: &mut encoder::video::Video) {
-    opening.set_color_range(color::Range::MPEG);
-    opening.set_colorspace(color::Space::SMPTE170M);
-    opening.set_color_primaries(color::Primaries::SMPTE170M);
-    opening.set_color_transfer_characteristic(color::TransferCharacteristic::SMPTE170M);
+fn say_colours(opening: &mut encoder::video::Video, colours: Colours) {
+    opening.set_color_range(colours.range);
+    opening.set_colorspace(colours.space);
+    opening.set_color_primaries(colours.primaries);
+    opening.set_color_transfer_characteristic(colours.transfer);
 }
 
 fn send(encoder: &mut encoder::Video, frame: &mut frame::Video, pts: i64, key: bool) -> Result<()> {

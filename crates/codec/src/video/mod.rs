@@ -16,7 +16,7 @@ pub use decoder::Decoder;
 pub use draw::Draw;
 pub use encoder::{Encoder, Packet, has_encoder};
 pub(crate) use picture::Converter;
-pub use picture::{I420, Picture};
+pub use picture::{Colours, I420, Picture};
 pub use scale::Scaler;
 pub use sprite::Sprite;
 

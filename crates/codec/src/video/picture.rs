@@ -54,9 +54,44 @@ impl<'a> I420<'a> {
     }
 }
 
+/// What a stream says about its colours, or leaves open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colours {
+    pub(super) range: color::Range,
+    pub(super) space: color::Space,
+    pub(super) primaries: color::Primaries,
+    pub(super) transfer: color::TransferCharacteristic,
+}
+
+impl Colours {
+    /// Those of calls, and of [`super::rgb_to_yuv`]: BT.601, limited range. Players take large pictures that do not say it
+    /// for BT.709. VP8 is BT.601 by definition.
+    pub const CALL: Colours = Colours {
+        range: color::Range::MPEG,
+        space: color::Space::SMPTE170M,
+        primaries: color::Primaries::SMPTE170M,
+        transfer: color::TransferCharacteristic::SMPTE170M,
+    };
+
+    /// The same, of the limited range that pictures have on a [`super::Canvas`].
+    pub fn limited(self) -> Colours {
+        Colours { range: color::Range::MPEG, ..self }
+    }
+
+    fn of(frame: &frame::Video) -> Colours {
+        Colours {
+            range: frame.color_range(),
+            space: frame.color_space(),
+            primaries: frame.color_primaries(),
+            transfer: frame.color_transfer_characteristic(),
+        }
+    }
+}
+
 /// A decoded picture, I420. It owns its memory and can be sent to another thread.
 pub struct Picture {
     pub(super) frame: frame::Video,
+    pub(super) colours: Colours,
     /// The time stamp its packet had; `None` when it had none.
     pub pts: Option<i64>,
     /// True when the decoder says that parts of it are wrong or missing.
@@ -69,6 +104,11 @@ impl Picture {
     /// The planes.
     pub fn view(&self) -> I420<'_> {
         I420 { full_range: self.full_range, ..view(&self.frame) }
+    }
+
+    /// What its stream says about its colours.
+    pub fn colours(&self) -> Colours {
+        self.colours
     }
 
     /// Turns full range into limited range.
@@ -109,14 +149,14 @@ unsafe impl Send for Converter {}
 
 impl Converter {
     pub(crate) fn picture(&mut self, frame: frame::Video) -> Result<Picture> {
-        let pts = frame.timestamp();
+        let (pts, colours) = (frame.timestamp(), Colours::of(&frame));
         let damaged = frame.is_corrupt() || frame.has_decode_errors();
         if (0..3).any(|plane| plane < frame.planes() && negative_stride(&frame, plane)) {
             return Err(Error::Argument("pictures stored upside down are not supported".into()));
         }
         let (kind, full_range) = (frame.format(), is_full_range(&frame));
         if matches!(kind, format::Pixel::YUV420P | format::Pixel::YUVJ420P) {
-            return Ok(Picture { frame, pts, damaged, full_range });
+            return Ok(Picture { frame, colours, pts, damaged, full_range });
         }
         let (width, height) = (frame.width(), frame.height());
         let fits = self.scaler.as_ref().is_some_and(|scaler| {
@@ -134,7 +174,7 @@ impl Converter {
         let scaler = self.scaler.as_mut().expect("made above when it was missing");
         let mut converted = ff::i420_frame(width, height)?;
         scaler.run(&frame, &mut converted).map_err(named("sws_scale"))?;
-        Ok(Picture { frame: converted, pts, damaged, full_range })
+        Ok(Picture { frame: converted, colours, pts, damaged, full_range })
     }
 }
 

@@ -27,21 +27,21 @@ impl Track {
         self.entries.first().expect("a track has at least one entry")
     }
 
-    /// The largest width and the largest height of any entry.
-    pub fn size(&self) -> (u16, u16) {
-        let sizes = self.entries.iter().map(SampleEntry::size);
-        sizes.fold((0, 0), |(width, height), size| (width.max(size.0), height.max(size.1)))
-    }
-
     /// The turn of all its pictures; none when they differ, for a track has one.
     pub fn rotation(&self) -> u16 {
         let rotation = self.first().rotation();
         if self.entries.iter().all(|entry| entry.rotation() == rotation) { rotation } else { 0 }
     }
 
-    /// The size that players show.
+    /// The size that holds every picture as players show it: the largest width and the largest height of any entry.
     pub fn shown_size(&self) -> (u16, u16) {
-        rotation::upright(self.size(), self.rotation())
+        let sizes = self.entries.iter().map(SampleEntry::upright_size);
+        sizes.fold((0, 0), |(width, height), size| (width.max(size.0), height.max(size.1)))
+    }
+
+    /// The same before the turn of all pictures.
+    pub fn size(&self) -> (u16, u16) {
+        rotation::upright(self.shown_size(), self.rotation())
     }
 
     /// Drops the entries that are not used, and gives the new number of each that is.

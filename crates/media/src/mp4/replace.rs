@@ -4,7 +4,7 @@
 //! The file is a finished one all the while. [`Replacing::commit`] takes the steps of [`finish`](super::finish) from the
 //! journal on; until the new head is whole, the next `finish` takes away what was appended, or completes it.
 
-use std::{ops::Range, path::Path};
+use std::path::Path;
 
 use shiguredo_mp4::{
     Decode, Either,
@@ -140,12 +140,10 @@ impl Replacing {
         Ok(())
     }
 
-    /// Puts what took the place of `other` in the place of these pictures, too, without writing it again.
-    pub fn repeat(&mut self, pictures: Range<usize>, other: usize) {
-        for (picture, other) in pictures.zip(other..) {
-            let StoredPicture { offset, size, entry, .. } = self.pictures[other];
-            self.pictures[picture] = StoredPicture { offset, size, entry, ..self.pictures[picture] };
-        }
+    /// Puts what took the place of `other` in the place of this one, too, without writing it again.
+    pub fn repeat(&mut self, picture: usize, other: usize) {
+        let StoredPicture { offset, size, entry, .. } = self.pictures[other];
+        self.pictures[picture] = StoredPicture { offset, size, entry, ..self.pictures[picture] };
     }
 
     fn write(&mut self) -> Result<()> {

@@ -20,7 +20,7 @@ pub fn mix(job: &Job, users: Vec<User>) -> anyhow::Result<Cost> {
     let plan = MixPlan { layout: job.layout(), images: BTreeMap::new(), fonts: Vec::new(), video, audio: SOUND };
     let settings = Settings::default();
     let syncs = SyncQueue::start(Duration::from_millis(settings.sync_ms.into()))?;
-    let place = Place { source: Source::Mix, dir: job.folder.clone(), syncs };
+    let place = Place { source: Source::Mix, dir: job.folder.clone(), keep_source: false, syncs };
     let members = users.iter().map(|user| user.member.clone()).collect();
     let mut units = units(users).into_iter().peekable();
 

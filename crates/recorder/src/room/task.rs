@@ -66,7 +66,7 @@ impl Wanted {
 
 /// What the task makes of its streams.
 enum Output {
-    Takes { audio: AudioPlan, max_silence: i64, takes: BTreeMap<StreamId, Take> },
+    Takes { audio: AudioPlan, max_silence: i64, keep_source: bool, takes: BTreeMap<StreamId, Take> },
     Mix(Box<Mixing>),
 }
 
@@ -76,13 +76,15 @@ impl Task {
     pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
         let output = match &job.output {
-            OutputPlan::Streams { audio, max_silence_ms } => Output::Takes {
+            OutputPlan::Streams { audio, max_silence_ms, keep_source } => Output::Takes {
                 audio: *audio,
                 max_silence: max_silence_ms.saturating_mul(MILLI_NS),
+                keep_source: *keep_source,
                 takes: BTreeMap::new(),
             },
             OutputPlan::Mix(plan) => {
-                let place = Place { source: Source::Mix, dir: job.dir.clone(), syncs: syncs.clone() };
+                let (dir, syncs) = (job.dir.clone(), syncs.clone());
+                let place = Place { source: Source::Mix, dir, keep_source: false, syncs };
                 let mix = MixJob { place, plan: (**plan).clone(), audio_only: job.audio_only, settings };
                 let thread = MixThread::start(mix, *clock)?;
                 let seats = Seats::of(order::read(&job.dir));
@@ -144,8 +146,8 @@ impl Task {
             return published.fault.clone();
         }
         let stream = &published.stream;
-        let (audio, max_silence, takes) = match &mut self.output {
-            Output::Takes { audio, max_silence, takes } => (*audio, *max_silence, takes),
+        let (audio, max_silence, keep_source, takes) = match &mut self.output {
+            Output::Takes { audio, max_silence, keep_source, takes } => (*audio, *max_silence, *keep_source, takes),
             Output::Mix(mix) => return mix.refusal(stream).or_else(|| published.note.clone()),
         };
         if takes.contains_key(stream) {
@@ -161,7 +163,8 @@ impl Task {
         if !self.job.select.wants(stream, takes.len()) {
             return Some(format!("not recorded: the task has recorded {MAX_STREAMS} streams already"));
         }
-        let place = Place { source: stream.clone().into(), dir: self.job.dir.clone(), syncs: syncs.clone() };
+        let (source, dir, syncs) = (stream.clone().into(), self.job.dir.clone(), syncs.clone());
+        let place = Place { source, dir, keep_source, syncs };
         takes.insert(stream.clone(), Take::new(TakePlan { place, audio, settings, max_silence }));
         published.note.clone()
     }

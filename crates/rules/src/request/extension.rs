@@ -32,6 +32,8 @@ pub struct Extension {
     /// Single-stream tasks only.
     #[serde(rename = "AudioCodec")]
     pub audio: AudioOutput,
+    /// Single-stream tasks only: pictures of several sizes stay as they came, in place of all getting the largest one.
+    pub keep_source: bool,
     /// Mixed tasks only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<MixExtension>,
@@ -121,9 +123,16 @@ pub enum Mark {
 /// Reads `Tapedeck`.
 pub(super) fn extension(body: &Fields<'_>, mode: &Mode, encode: &Encode) -> Result<Extension, ApiError> {
     let f = body.object_or_empty("Tapedeck")?;
-    check_names(&f, &["AudioCodec", "Mix"])?;
+    check_names(&f, &["AudioCodec", "KeepSource", "Mix"])?;
     let audio = Word(&[("aac", AudioOutput::Aac), ("opus", AudioOutput::Opus)]);
     let audio = f.checked("AudioCodec", audio)?.unwrap_or(AudioOutput::Aac);
+    let keep_source = f.checked("KeepSource", Bool)?.unwrap_or(false);
+    if keep_source && matches!(mode, Mode::Mixed(_)) {
+        let (single, mixed) = (RecordMode::SingleStream.wire(), RecordMode::Mixed.wire());
+        let reason =
+            format!("true is not allowed with RecordMode {mixed} (Mixed); allowed: with {single} (SingleStream)");
+        return Err(f.refuse("KeepSource", &reason));
+    }
     let mix = match (f.object("Mix")?, mode) {
         (None, _) => None,
         (Some(mix), Mode::Mixed(layout)) => Some(mix_extension(&mix, layout, encode)?),
@@ -133,7 +142,7 @@ pub(super) fn extension(body: &Fields<'_>, mode: &Mode, encode: &Encode) -> Resu
             return Err(f.refuse("Mix", &reason));
         }
     };
-    Ok(Extension { audio, mix })
+    Ok(Extension { audio, keep_source, mix })
 }
 
 fn mix_extension(f: &Fields<'_>, layout: &Layout, encode: &Encode) -> Result<MixExtension, ApiError> {

@@ -153,6 +153,13 @@ fn single_streams_and_layouts_of_the_callers_choice_have_no_mix_of_ours() {
             StartRecord::parse(version, &body).unwrap_err().message,
             "Tapedeck.Mix: not allowed with RecordMode 1 (SingleStream); allowed: with 0 (Mixed)"
         );
+        let mut body = minimal(version);
+        body["RecordMode"] = json!(0);
+        body["Tapedeck"] = json!({ "KeepSource": true });
+        assert_eq!(
+            StartRecord::parse(version, &body).unwrap_err().message,
+            "Tapedeck.KeepSource: true is not allowed with RecordMode 0 (Mixed); allowed: with 1 (SingleStream)"
+        );
         let in_custom = |mix: Value| {
             let mut body = custom(version);
             body["Tapedeck"] = json!({ "Mix": mix });

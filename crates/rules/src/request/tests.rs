@@ -161,8 +161,16 @@ fn our_extension_is_strict_in_every_version() {
             refused(version, &body).message,
             r#"Tapedeck.AudioCodec: "mp3" is not allowed; allowed: "aac" or "opus""#
         );
+        assert!(!start(version, &minimal(version)).extension.keep_source);
+        body["Tapedeck"] = json!({ "KeepSource": true });
+        assert!(start(version, &body).extension.keep_source);
+        body["Tapedeck"] = json!({ "KeepSource": 1 });
+        assert!(refused(version, &body).message.starts_with("Tapedeck.KeepSource: "));
         body["Tapedeck"] = json!({ "Codec": "opus" });
-        assert_eq!(refused(version, &body).message, "Tapedeck.Codec: unknown field; allowed: AudioCodec, Mix");
+        assert_eq!(
+            refused(version, &body).message,
+            "Tapedeck.Codec: unknown field; allowed: AudioCodec, KeepSource, Mix"
+        );
     }
 }
 

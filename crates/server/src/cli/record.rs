@@ -41,6 +41,9 @@ pub struct RecordArgs {
     /// What becomes of the sound
     #[arg(long, value_enum, default_value_t = Audio::Aac)]
     pub audio: Audio,
+    /// Leave pictures of several sizes as they came, instead of giving all the largest one
+    #[arg(long)]
+    pub keep_source: bool,
     /// How long [default: until a signal, or until nobody has published for --max-idle]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
@@ -76,6 +79,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             Audio::Aac => AudioPlan::Aac { channels: 2, bitrate: 2 * AAC_BITRATE },
             Audio::Opus => AudioPlan::Opus,
         },
+        keep_source: args.keep_source,
         duration: args.duration,
         max_idle: args.max_idle,
     };

@@ -44,6 +44,7 @@ pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> 
                 AudioOutput::Opus => AudioPlan::Opus,
                 AudioOutput::Aac => AudioPlan::Aac { channels, bitrate },
             },
+            keep_source: request.extension.keep_source,
         },
     }
 }

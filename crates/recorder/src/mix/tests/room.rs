@@ -54,7 +54,7 @@ impl Room {
         let dir = tempfile::tempdir().expect("a folder");
         let clock = Clock::start();
         let syncs = SyncQueue::start(Duration::from_secs(2)).expect("a thread");
-        let place = Place { source: Source::Mix, dir: dir.path().to_owned(), syncs };
+        let place = Place { source: Source::Mix, dir: dir.path().to_owned(), keep_source: false, syncs };
         let job = MixJob { place, plan, audio_only: false, settings };
         let mix = Some(Mix::new(job.clone(), clock).expect("a mix"));
         Room { dir, clock, mix, events: Vec::new(), job }
