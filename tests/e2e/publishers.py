@@ -17,12 +17,12 @@ class Synthetic:
 
     starts = 0
 
-    def __init__(self, rooms, room, directory, users, **options):
+    def __init__(self, rooms, room, directory, users, *more, **options):
         keys = ("--url", rooms.url, "--key", rooms.key, "--secret", rooms.secret)
         names = [word for user in users for word in ("--user", user)]
         rest = [word for name, value in options.items() for word in option(name, value)]
         Synthetic.starts += 1
-        argv = [BINARY, "publish", "--room", room, *keys, *names, *rest]
+        argv = [BINARY, "publish", "--room", room, *keys, *names, *rest, *more]
         self.process = Process(f"publish-{Synthetic.starts}", argv, directory)
         self.process.wait_line("publishing")
 

@@ -165,7 +165,7 @@ fn load_file(path: &Path, media: &MediaArgs) -> anyhow::Result<Arc<Media>> {
         }
     };
     let bitrate = |width, height| media.bits(width, height);
-    Ok(Arc::new(file::load(path, &spec(media, 0, ""), bitrate, &mut progress)?))
+    Ok(Arc::new(file::load(path, &spec(media, media.pixels(), 0, ""), bitrate, &mut progress)?))
 }
 
 /// The clips of synthetic users. Those that are not in the cache are made now.
@@ -178,14 +178,19 @@ fn load_clips(media: &MediaArgs, names: &[String]) -> anyhow::Result<Vec<Arc<Med
                 eprint!("\r\x1b[Kencoding the clip of {name}: {:.0} %", share * 100.0);
             }
         };
-        let loaded = Media::load(&spec(media, number, name), &cache, &mut progress);
-        Ok(Arc::new(loaded.with_context(|| format!("the clip of {name}"))?))
+        let mut load = |size: (u32, u32)| {
+            let loaded = Media::load(&spec(media, size, number, name), &cache, &mut progress);
+            loaded.with_context(|| format!("the clip of {name}"))
+        };
+        let first = load(media.pixels())?.turned(media.rotation);
+        let changes = media.change.iter().map(|look| Ok(load(look.size)?.turned(look.rotation)));
+        let changes = changes.collect::<anyhow::Result<Vec<Media>>>()?;
+        Ok(Arc::new(first.changing(changes, media.change_every.as_secs())))
     };
     (0..DIFFERENT).zip(names).map(load).collect()
 }
 
-fn spec(media: &MediaArgs, number: u16, name: &str) -> ClipSpec {
-    let (width, height) = media.pixels();
+fn spec(media: &MediaArgs, (width, height): (u32, u32), number: u16, name: &str) -> ClipSpec {
     let codec = match media.codec {
         VideoCodec::H264 => codec::video::Codec::H264,
         VideoCodec::Vp8 => codec::video::Codec::Vp8,

@@ -12,7 +12,7 @@ use str0m::{Event, Rtc, RtcConfig};
 
 use super::path::{MediaError, Path, Trickled};
 use super::peer::{Peer, PeerEvent};
-use super::{path, sdp};
+use super::{Rotation, path, sdp};
 use crate::proto::{SessionDescription, SignalTarget, TrickleRequest};
 
 /// What is kept to be sent again: packets of one stream, and for how long.
@@ -36,6 +36,7 @@ pub(super) struct Frame {
     pub rtp_time: MediaTime,
     pub captured: Instant,
     pub data: Arc<[u8]>,
+    pub rotation: Option<Rotation>,
 }
 
 pub(super) struct Sender {
@@ -149,6 +150,10 @@ impl Sender {
             let Some(pt) = params.map(|params| params.pt()) else { return Ok(false) };
             let writer = match frame.rid {
                 Some(rid) => writer.rid(rid),
+                None => writer,
+            };
+            let writer = match frame.rotation {
+                Some(rotation) => writer.video_orientation(rotation.into()),
                 None => writer,
             };
             writer.write(pt, frame.captured, frame.rtp_time, frame.data).map(|()| true)

@@ -98,7 +98,7 @@ impl Streams {
             clock_rate: stream.clock_rate,
             payload_type,
             marker: header.marker,
-            rotation: header.ext_vals.video_orientation.map(rotation),
+            rotation: header.ext_vals.video_orientation.map(Rotation::from),
             audio_level: header.ext_vals.audio_level,
             arrival: packet.timestamp,
             payload: packet.payload,
@@ -182,12 +182,25 @@ fn mime(codec: Codec) -> Option<&'static str> {
 }
 
 /// The library names what was done to the picture; we name what undoes it.
-fn rotation(orientation: VideoOrientation) -> Rotation {
-    match orientation {
-        VideoOrientation::Deg0 => Rotation::None,
-        VideoOrientation::Deg270 => Rotation::Clockwise90,
-        VideoOrientation::Deg180 => Rotation::Clockwise180,
-        VideoOrientation::Deg90 => Rotation::Clockwise270,
+impl From<VideoOrientation> for Rotation {
+    fn from(orientation: VideoOrientation) -> Rotation {
+        match orientation {
+            VideoOrientation::Deg0 => Rotation::None,
+            VideoOrientation::Deg270 => Rotation::Clockwise90,
+            VideoOrientation::Deg180 => Rotation::Clockwise180,
+            VideoOrientation::Deg90 => Rotation::Clockwise270,
+        }
+    }
+}
+
+impl From<Rotation> for VideoOrientation {
+    fn from(rotation: Rotation) -> VideoOrientation {
+        match rotation {
+            Rotation::None => VideoOrientation::Deg0,
+            Rotation::Clockwise90 => VideoOrientation::Deg270,
+            Rotation::Clockwise180 => VideoOrientation::Deg180,
+            Rotation::Clockwise270 => VideoOrientation::Deg90,
+        }
     }
 }
 

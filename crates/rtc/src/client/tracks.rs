@@ -7,7 +7,7 @@ use str0m::format::Codec;
 use str0m::media::{Frequency, MediaKind, MediaTime, Mid, Rid};
 
 use super::send::{Frame, Section};
-use super::{CloseReason, TrackSource};
+use super::{CloseReason, Rotation, TrackSource};
 use crate::proto;
 
 /// A track of one [`Publisher`](super::Publisher); the same over reconnects.
@@ -61,6 +61,8 @@ pub struct MediaFrame {
     pub captured: Instant,
     /// H.264 and H.265 with start codes (Annex B), AV1 as a temporal unit, the others as the encoder gives them.
     pub data: Arc<[u8]>,
+    /// How receivers are told to turn the picture, if they are told anything.
+    pub rotation: Option<Rotation>,
 }
 
 /// Something that happened to a [`Publisher`](super::Publisher).
@@ -175,7 +177,7 @@ impl Local {
         };
         let rid = self.rids().get(layer).copied();
         let rtp_time = MediaTime::new(frame.rtp_time, clock);
-        Frame { codec, rid, rtp_time, captured: frame.captured, data: frame.data }
+        Frame { codec, rid, rtp_time, captured: frame.captured, data: frame.data, rotation: frame.rotation }
     }
 
     pub(super) fn add_track(&self, id: TrackId) -> proto::AddTrackRequest {

@@ -143,7 +143,7 @@ impl Scene {
             let mut written = true;
             for layer in 0..self.layers {
                 let data = video_frame(number, layer, key);
-                let frame = MediaFrame { rtp_time, captured: self.next[0], data };
+                let frame = MediaFrame { rtp_time, captured: self.next[0], data, rotation: None };
                 written &= self.publisher.write_video(self.video, layer, frame, now);
             }
             if written {
@@ -159,7 +159,7 @@ impl Scene {
             let rtp_time = (self.next[1] - self.start).as_micros() as u64 * 48 / 1000;
             // An Opus packet of one 20 ms frame as far as its first byte says.
             let data: Arc<[u8]> = [&[0x78][..], label(number).as_bytes()].concat().into();
-            let frame = MediaFrame { rtp_time, captured: self.next[1], data };
+            let frame = MediaFrame { rtp_time, captured: self.next[1], data, rotation: None };
             if self.publisher.write_audio(self.audio, frame, now) {
                 self.captured[1].insert(number, unix_ns(self.next[1]));
                 self.count[1] += 1;

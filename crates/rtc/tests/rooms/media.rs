@@ -112,7 +112,12 @@ impl Stage {
         for layer in (0..3).filter(|layer| self.sending[*layer]) {
             let begin = if self.key_wanted[layer] { KEY_FRAME } else { DELTA_FRAME };
             let data = [begin, &[FIRST_MARK + layer as u8; 40]].concat().into();
-            let written = self.publisher.write_video(self.track, layer, MediaFrame { rtp_time, captured, data }, now);
+            let written = self.publisher.write_video(
+                self.track,
+                layer,
+                MediaFrame { rtp_time, captured, data, rotation: None },
+                now,
+            );
             self.key_wanted[layer] &= !written;
         }
     }

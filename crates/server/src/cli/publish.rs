@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rtc::client::Rotation;
 
 use super::options::{ConfigArgs, KeyArgs};
 use crate::config::duration;
@@ -25,7 +26,7 @@ Examples:
   tapedeck publish --room demo --url wss://livekit.example.com --key APIexample --secret \"$SECRET\"")]
 pub struct PublishArgs {
     /// A media file to send instead, over and over; its first five minutes
-    #[arg(conflicts_with_all = ["simulcast", "size", "width", "height"])]
+    #[arg(conflicts_with_all = ["simulcast", "size", "width", "height", "rotation", "change"])]
     pub file: Option<PathBuf>,
     /// Room to join
     #[arg(long)]
@@ -75,6 +76,15 @@ pub struct MediaArgs {
     /// Send three sizes: whole, half and a quarter of width and height
     #[arg(long)]
     pub simulcast: bool,
+    /// Tell receivers to turn pictures clockwise by 90, 180 or 270 degrees, as a phone does; what is drawn is not turned
+    #[arg(long, value_name = "DEGREES", value_parser = rotation)]
+    pub rotation: Option<Rotation>,
+    /// Send pictures of this size in turn with the others, or those to be turned, such as 320x180/90; may be repeated
+    #[arg(long, value_name = "WxH[/DEGREES]", value_parser = look, conflicts_with = "simulcast")]
+    pub change: Vec<Look>,
+    /// How long each of these is sent, in whole seconds
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub change_every: Duration,
     /// Share a screen as well, with sound
     #[arg(long)]
     pub screen: bool,
@@ -96,6 +106,14 @@ pub struct MediaArgs {
     /// Where encoded clips are kept [default: tapedeck/clips in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+}
+
+/// How pictures look for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Pixels.
+    pub size: (u32, u32),
+    pub rotation: Option<Rotation>,
 }
 
 /// A video codec.
@@ -125,6 +143,21 @@ impl MediaArgs {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+fn look(text: &str) -> Result<Look, String> {
+    let (pixels, degrees) = text.split_once('/').map_or((text, None), |(pixels, degrees)| (pixels, Some(degrees)));
+    Ok(Look { size: size(pixels)?, rotation: degrees.map(rotation).transpose()? })
+}
+
+fn rotation(text: &str) -> Result<Rotation, String> {
+    match text {
+        "0" => Ok(Rotation::None),
+        "90" => Ok(Rotation::Clockwise90),
+        "180" => Ok(Rotation::Clockwise180),
+        "270" => Ok(Rotation::Clockwise270),
+        _ => Err("must be 0, 90, 180 or 270".to_owned()),
+    }
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {

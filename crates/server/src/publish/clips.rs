@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtc::client::MediaFrame;
+use rtc::client::{MediaFrame, Rotation};
 use synth::clip::{Clip, ClipSpec};
 use synth::schedule;
 
@@ -18,6 +18,12 @@ pub struct Media {
     sound: Vec<Arc<[u8]>>,
     /// It begins when publishing does. A synthetic user's begins at the epoch, so that all of them agree.
     from_start: bool,
+    /// How receivers are told to turn its pictures.
+    rotation: Option<Rotation>,
+    /// What is shown in turn with it.
+    changes: Vec<Media>,
+    /// For how long each is shown, whole seconds.
+    change_s: u64,
 }
 
 /// A coded picture.
@@ -32,6 +38,23 @@ impl Media {
         Ok(Self::from(&Clip::load_or_make(spec, cache, progress)?))
     }
 
+    /// The same, with pictures that receivers are told to turn.
+    pub fn turned(self, rotation: Option<Rotation>) -> Self {
+        Self { rotation, ..self }
+    }
+
+    /// The same, in turn with the pictures of others that have as many frames per second, for so many seconds each.
+    pub fn changing(self, changes: Vec<Media>, change_s: u64) -> Self {
+        Self { changes, change_s: change_s.max(1), ..self }
+    }
+
+    /// What is shown at this frame. It changes at whole seconds, where clips have key frames.
+    fn shown(&self, frame: u64) -> &Media {
+        let looks = self.changes.len() as u64 + 1;
+        let look = frame / u64::from(self.spec.fps) / self.change_s % looks;
+        look.checked_sub(1).map_or(self, |change| &self.changes[change as usize])
+    }
+
     /// The parameters it was made with.
     pub fn spec(&self) -> &ClipSpec {
         &self.spec
@@ -40,7 +63,7 @@ impl Media {
     /// A file's media: frames and packets of equally many whole seconds, or none.
     pub fn of_file(spec: ClipSpec, frames: Vec<Coded>, sound: Vec<Arc<[u8]>>) -> Self {
         let layers = if frames.is_empty() { Vec::new() } else { vec![frames] };
-        Self { spec, layers, sound, from_start: true }
+        Self { spec, layers, sound, from_start: true, rotation: None, changes: Vec::new(), change_s: 1 }
     }
 
     /// Whether there are pictures.
@@ -66,7 +89,8 @@ impl Media {
 
     /// Whether a receiver can begin with this frame.
     pub fn is_key(&self, frame: u64, clock: &Clock) -> bool {
-        self.layers.iter().all(|layer| self.at(layer, frame, u64::from(self.spec.fps), clock).key)
+        let shown = self.shown(frame);
+        shown.layers.iter().all(|layer| shown.at(layer, frame, u64::from(self.spec.fps), clock).key)
     }
 
     /// The picture of every layer, smallest first.
@@ -74,9 +98,14 @@ impl Media {
         let fps = self.spec.fps;
         let rtp_time = (u128::from(frame) * VIDEO_RATE / u128::from(fps)) as u64;
         let captured = clock.instant(schedule::frame_start(frame, fps));
-        let coded = |layer: &[Coded]| Arc::clone(&self.at(layer, frame, u64::from(fps), clock).data);
-        let coded: Vec<Arc<[u8]>> = self.layers.iter().map(|layer| coded(layer)).collect();
-        coded.into_iter().enumerate().map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data }))
+        let shown = self.shown(frame);
+        let rotation = shown.rotation;
+        let coded = |layer: &[Coded]| Arc::clone(&shown.at(layer, frame, u64::from(fps), clock).data);
+        let coded: Vec<Arc<[u8]>> = shown.layers.iter().map(|layer| coded(layer)).collect();
+        coded
+            .into_iter()
+            .enumerate()
+            .map(move |(layer, data)| (layer, MediaFrame { rtp_time, captured, data, rotation }))
     }
 
     /// A packet of sound. Its time is that of the sound that went into the encoder for it, as with every sender: what a
@@ -87,6 +116,7 @@ impl Media {
             rtp_time: packet * schedule::PACKET + ENCODER_DELAY,
             captured: clock.instant(schedule::packet_start(packet) + delay_ns),
             data: Arc::clone(self.at(&self.sound, packet, schedule::RATE / schedule::PACKET, clock)),
+            rotation: None,
         }
     }
 }
@@ -97,7 +127,7 @@ impl From<&Clip> for Media {
         let coded = |frame: &synth::clip::Frame| Coded { data: Arc::from(&frame.data[..]), key: frame.key };
         let layers = (0..spec.layers).map(|layer| clip.video(layer).iter().map(coded).collect()).collect();
         let sound = clip.audio().iter().map(|packet| Arc::from(&packet[..])).collect();
-        Self { spec, layers, sound, from_start: false }
+        Self { spec, layers, sound, from_start: false, rotation: None, changes: Vec::new(), change_s: 1 }
     }
 }
 
@@ -194,6 +224,25 @@ mod tests {
         assert!(media.is_key(first, &clock) && media.is_key(first + 5, &clock) && !media.is_key(first + 2, &clock));
         assert_eq!(media.pictures(first + 7, &clock).next().unwrap().1.data[0], 2);
         assert_eq!(media.packet(1_790_000_003 * 50 + 120, &clock).data[0], 20);
+    }
+
+    #[test]
+    fn looks_take_turns_at_whole_seconds() {
+        let coded = |number: u8| Coded { data: Arc::from([number]), key: number.is_multiple_of(5) };
+        let look = |from: u8| {
+            let spec = ClipSpec { fps: 5, ..ClipSpec::new(0, "") };
+            Media::of_file(spec, (from..from + 10).map(coded).collect(), Vec::new())
+        };
+        let media = look(0).changing(vec![look(20).turned(Some(Rotation::Clockwise90))], 2);
+        let clock = Clock::new(Instant::now(), 1_790_000_000_000_000_000);
+        let first = 1_790_000_000 * 5;
+        let shown = |frame: u64| {
+            let picture = media.pictures(first + frame, &clock).next().unwrap().1;
+            (picture.data[0], picture.rotation)
+        };
+        assert_eq!((shown(9), shown(10)), ((9, None), (20, Some(Rotation::Clockwise90))));
+        assert_eq!(shown(20), (0, None));
+        assert!(media.is_key(first + 10, &clock) && !media.is_key(first + 11, &clock));
     }
 
     #[test]
