@@ -20,7 +20,7 @@ help() {
 ./do demo                record two synthetic users and show their files
 ./do test [PYTEST...]    every test; with arguments only the end-to-end tests that they choose
 ./do lint                format, clippy, licences and sources of dependencies, rules of the house
-./do bench NAME [ARG...] a benchmark: single, mix
+./do bench NAME [ARG...] a benchmark: single, mix, finish
 TEXT
 }
 
@@ -204,6 +204,8 @@ bench() {
     need_packages "${GSTREAMER_PACKAGES[@]}" gstreamer1.0-plugins-ugly
     # In one go: the example alone would build its dependencies again, with fewer features.
     cargo build --release -p tapedeck -p recorder --bin tapedeck --example mix
+  elif [ "$name" = finish ]; then
+    cargo build --release -p recorder --example finish
   else
     cargo build --release -p tapedeck
   fi

@@ -8,7 +8,8 @@
 //! size; [`child`] is all of that as a process that takes
 //! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
 //!
-//! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room.
+//! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room;
+//! [`make_uniform`] and [`is_of_several_sizes`] for `examples/finish`.
 //!
 //! Not here: storage, the store, HTTP. A recorder knows a room and a folder.
 
@@ -39,6 +40,7 @@ pub use growing::Place;
 pub use mix::{Mix, MixEvent, MixJob};
 pub use names::path as spool_file;
 pub use sync::SyncQueue;
+pub use uniform::{is_due as is_of_several_sizes, make as make_uniform};
 pub use unit::{Picture, SoundPacket, Unit};
 
 /// Why something could not be recorded.
@@ -52,6 +54,8 @@ pub enum Error {
     Codec(#[from] codec::Error),
     #[error("{0} cannot be recorded into MP4 yet")]
     Unsupported(String),
+    #[error("pictures cannot be encoded anew: {0}")]
+    Uniform(&'static str),
     #[error("bug: {0}")]
     Internal(&'static str),
 }

@@ -30,6 +30,8 @@ struct User {
     config: Arc<VideoConfig>,
     picture: Bytes,
     sound: Bytes,
+    /// Of its pictures, degrees.
+    rotation: u16,
     take: Option<Take>,
 }
 
@@ -45,6 +47,7 @@ impl User {
             config: Arc::new(VideoConfig::H264(config)),
             picture: black.sample,
             sound: sound.expect("a packet"),
+            rotation: 0,
             take: None,
         };
         user.take = Some(user.new_take(audio));
@@ -73,7 +76,7 @@ impl User {
             let (at, arrival) = (ms(t), ms(t));
             if picture && t % FRAME_MS == 0 {
                 let (data, config) = (self.picture.clone(), Some(self.config.clone()));
-                let unit = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: 0 };
+                let unit = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: self.rotation };
                 told.extend(take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken"));
             }
             if sound {
@@ -298,6 +301,42 @@ fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
         user.take = Some(user.new_take(AAC));
     }
     assert_eq!(std::fs::read(&damaged).expect("there"), vec![7; 100_000]);
+}
+
+/// The turns of the pictures of the only file, in its order.
+fn turns(user: &User) -> Vec<u16> {
+    let (_, path) = names::list(user.dir.path()).expect("a folder").remove(0);
+    let file = mp4::Replacing::open(&path).expect("finished").expect("pictures");
+    file.pictures().iter().map(|picture| file.entries()[picture.entry as usize].rotation()).collect()
+}
+
+#[test]
+fn a_phone_stays_turned_after_a_restart() {
+    let mut user = User::new(AAC);
+    user.rotation = 90;
+    user.send(0, 1_000, true, true);
+    user.take.take().expect("a take").suspend(&user.clock, ms(1_000)).expect("written");
+    user.take = Some(user.new_take(AAC));
+    user.send(1_000, 2_000, true, true);
+    let take = user.take.take().expect("a take");
+    let finished = user.complete(&take.close(true, &user.clock, ms(2_000)).expect("closed").pop().expect("a file"));
+    assert_eq!((finished.width, finished.height), (48, 64));
+    assert!(turns(&user).iter().all(|turn| *turn == 90));
+}
+
+#[test]
+fn a_turn_between_key_frames_is_that_of_the_picture_it_came_with() {
+    let mut user = User::new(AAC);
+    user.send(0, 40, true, true);
+    let take = user.take.as_mut().expect("a take");
+    for (n, rotation) in [(1, 0), (2, 270), (3, 270)] {
+        let (at, data) = (ms(n * FRAME_MS), Bytes::from_static(&[0, 0, 0, 2, 0x41, 1]));
+        let unit = Picture { at, arrival: at, data, key: false, after_loss: false, config: None, rotation };
+        take.push(Unit::Picture(unit), &user.clock, at).expect("taken");
+    }
+    let take = user.take.take().expect("a take");
+    user.complete(&take.close(true, &user.clock, ms(160)).expect("closed").pop().expect("a file"));
+    assert_eq!(turns(&user), [0, 0, 270, 270]);
 }
 
 #[path = "take/cut_tests.rs"]

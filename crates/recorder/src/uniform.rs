@@ -6,6 +6,7 @@
 mod plan;
 mod remake;
 pub mod thread;
+mod tries;
 
 use std::path::Path;
 

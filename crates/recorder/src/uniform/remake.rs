@@ -55,7 +55,7 @@ impl Remake {
         let rest = self.decoder.flush()?;
         self.replace(rest, &mut next, group, shots, file)?;
         if next < group.pictures.end {
-            return Err(Error::Unsupported("a group of pictures of which some cannot be decoded".into()));
+            return Err(Error::Uniform("some of them cannot be decoded"));
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ impl Remake {
     ) -> Result<()> {
         for picture in decoded {
             if *next == group.pictures.end {
-                return Err(Error::Unsupported("a picture coded in several".into()));
+                return Err(Error::Uniform("a picture is coded in several"));
             }
             let shot = &shots[*next];
             self.draw(&picture, shot.rotation + 360 - self.rotation)?;
@@ -111,7 +111,7 @@ impl Remake {
     fn encode(&mut self, colours: Colours, key: bool) -> Result<bytes::Bytes> {
         if self.encoder.as_ref().is_none_or(|(of, _)| *of != colours) {
             if !key && self.encoder.is_some() {
-                return Err(Error::Unsupported("colours that change within a group of pictures".into()));
+                return Err(Error::Uniform("colours change without a key frame"));
             }
             self.encoder = Some((colours, encoder(&self.canvas, colours)?));
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::tries;
+use crate::Error;
 use crate::disk::{FolderLock, tell_again};
 use crate::messages::{FileName, Report};
 
@@ -33,7 +35,13 @@ fn work(queue: &Receiver<UniformJob>, report: &dyn Fn(Report)) {
     for job in queue {
         match job {
             UniformJob::File { task, name, path } => {
-                if let Err(error) = super::make(&path) {
+                let made = match tries::begin(&path) {
+                    Ok(true) => super::make(&path),
+                    Ok(false) => Err(Error::Uniform("it was begun several times and never ended")),
+                    Err(error) => Err(error.into()),
+                };
+                tries::end(&path);
+                if let Err(error) = made {
                     let text = format!("pictures keep their different sizes: {error}");
                     report(Report::Note { task, source: name.source.clone(), text });
                 }

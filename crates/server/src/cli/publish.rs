@@ -23,6 +23,7 @@ Examples:
   tapedeck publish --room demo --users 50 --size 320x180 --fps 15
   tapedeck publish --room demo --user alice --user bob --size 1280x720 --simulcast --duration 30s
   tapedeck publish --room demo --user desk --screen --mute audio:10s-20s --loss 0.05
+  tapedeck publish --room demo --user phone --rotation 0 --change 640x360/90 --change 320x180
   tapedeck publish --room demo --url wss://livekit.example.com --key APIexample --secret \"$SECRET\"")]
 pub struct PublishArgs {
     /// A media file to send instead, over and over; its first five minutes

@@ -1,0 +1,49 @@
+//! How often a file was begun to be made uniform: noted beside it, because a picture that ends the process with the decoder
+//! would end its successors, too, and the recordings of the whole room with them.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that was begun so often and never ended stays as it is. A server that is stopped meanwhile counts as well.
+const MOST: u64 = 5;
+
+/// What is behind the recording's name.
+const SUFFIX: &str = ".tries";
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(SUFFIX);
+    name.into()
+}
+
+/// Notes one more try; `false` when there were too many.
+pub fn begin(path: &Path) -> io::Result<bool> {
+    let mut tries = OpenOptions::new().create(true).append(true).open(beside(path))?;
+    tries.write_all(b".")?;
+    Ok(tries.metadata()?.len() <= MOST)
+}
+
+/// The file was made uniform, or will never be.
+pub fn end(path: &Path) {
+    if let Err(error) = std::fs::remove_file(beside(path)) {
+        tracing::warn!(?path, %error, "the note of tries stays in the spool");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sixth_try_is_one_too_many() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("0000-C-a.mp4");
+        let tries: Vec<bool> = (0..6).map(|_| begin(&path).expect("noted")).collect();
+        assert_eq!(tries, [true, true, true, true, true, false]);
+        end(&path);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
+        assert!(begin(&path).expect("noted"));
+    }
+}
