@@ -311,8 +311,9 @@ fn heed_speaker(rule: &mut SpeakerRule, sound: &mut SoundLane, until: Mono, stag
     Ok(())
 }
 
-/// Tells the mixer who is heard, and where.
+/// Tells the mixer who is heard, and where. Of who was taken out of the mix sound goes on coming for a moment.
 fn place_all(sound: &mut SoundLane, stage: &Stage) {
+    sound.mixer.keep_only(|stream| stage.members().iter().any(|member| member.stream == *stream));
     for member in stage.members() {
         let (stream, plan) = (&member.stream, stage.plan());
         sound.mixer.set_place(stream, plan.hears(stream), plan.pan(stream));

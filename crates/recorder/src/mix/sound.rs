@@ -38,6 +38,8 @@ pub struct Mixer {
     next: i64,
     voices: BTreeMap<StreamId, Voice>,
     limiter: Limiter,
+    /// Only streams that were given a place are heard.
+    closed: bool,
     /// How loud everybody was in which frame, if anybody wants to know.
     heard: Option<VecDeque<Heard>>,
 }
@@ -76,6 +78,14 @@ impl Mixer {
     /// Takes effect at the end of what is mixed already, over 10 ms.
     pub fn set_place(&mut self, stream: &StreamId, heard: bool, pan: Option<f32>) {
         self.voice(stream).set_place(heard, pan);
+    }
+
+    /// Only these streams are heard from now on, and others once they are given a place. Of a stream whose sound has ended
+    /// all that was pushed is still played.
+    pub fn keep_only(&mut self, is_kept: impl Fn(&StreamId) -> bool) {
+        self.closed = true;
+        let others = self.voices.iter_mut().filter(|(stream, voice)| !is_kept(stream) && !voice.is_ended());
+        others.for_each(|(_, voice)| voice.set_place(false, None));
     }
 
     /// From now on it is kept how loud everybody is, for [`Mixer::take_heard`].
@@ -125,7 +135,9 @@ impl Mixer {
     fn voice(&mut self, stream: &StreamId) -> &mut Voice {
         // Not by `entry`: that would copy the name for every packet.
         if !self.voices.contains_key(stream) {
-            self.voices.insert(stream.clone(), Voice::default());
+            let mut voice = Voice::default();
+            voice.set_place(!self.closed, None);
+            self.voices.insert(stream.clone(), voice);
         }
         self.voices.get_mut(stream).expect("it was inserted above")
     }

@@ -248,3 +248,41 @@ fn a_layout_is_changed_while_nobody_is_there() {
     assert_shown(&pictures, 4_100, 235, 235);
     assert_shown(&pictures, 5_900, 235, 235);
 }
+
+#[test]
+fn a_stream_that_was_taken_out_is_not_heard_though_its_sound_goes_on() {
+    let tone = sound::testing::Tone::new(1_000, 0.4);
+    let mut room = Room::of_greys(MixCodec::H264);
+    let send = |room: &mut Room, from: i64, to: i64| {
+        for t in (from..to).step_by(PACKET_MS as usize) {
+            room.sound("b", ms(t), &tone.packet(t / PACKET_MS));
+            room.run(t);
+        }
+    };
+    room.members(&[("a", false), ("b", false)], 0);
+    send(&mut room, 0, 2_000);
+    room.members(&[("a", false)], 2_000);
+    send(&mut room, 2_000, 4_000);
+    // With nobody left, too.
+    room.members(&[], 4_000);
+    send(&mut room, 4_000, 6_000);
+    room.members(&[("a", false)], 6_000);
+    send(&mut room, 6_000, 8_000);
+    room.members(&[("a", false), ("b", false)], 8_000);
+    send(&mut room, 8_000, 10_000);
+    let recording = room.close(10_000);
+    let mut heard = vec![0.0; 10 * 48_000];
+    for event in recording.content() {
+        let file::Event::Sound(sound) = event else { continue };
+        let at = sound.pts.expect("a time") * 48_000 / SECOND_NS;
+        for (n, sample) in sound.samples.iter().step_by(sound.channels).enumerate() {
+            if let Some(place) = usize::try_from(at + n as i64).ok().and_then(|at| heard.get_mut(at)) {
+                *place = *sample;
+            }
+        }
+    }
+    let loud = |from: usize, to: usize| sound::testing::amplitude(&heard[from * 48..to * 48], 1_000);
+    assert!(loud(100, 1_950) > 0.35 && loud(8_050, 9_900) > 0.35, "{} {}", loud(100, 1_950), loud(8_050, 9_900));
+    let silent = heard[2_060 * 48..7_900 * 48].iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+    assert!(silent < 0.01, "{silent}");
+}

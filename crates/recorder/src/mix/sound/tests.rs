@@ -187,6 +187,42 @@ fn a_place_moves_the_sound_and_not_being_heard_silences_it() {
 }
 
 #[test]
+fn who_was_taken_out_is_silent_at_once_and_who_ended_is_heard_to_the_end() {
+    let tone = Tone::new(HZ, LOUD);
+    let (mut mixer, mut out) = (Mixer::new(0), Vec::new());
+    let push = |mixer: &mut Mixer, stream: &StreamId, from: i64, until: i64| {
+        (from..until).for_each(|i| mixer.push(stream, i * PACKET, &tone.packet(i), PACKET as u32, false));
+    };
+    let loudness = |out: &[crate::pcm::GridFrame]| {
+        let left: Vec<f32> = out.iter().flat_map(|frame| frame.pcm.iter().step_by(2).copied()).collect();
+        amplitude(&left[left.len() - 9_600..], HZ)
+    };
+    let kept = |name: usize| move |other: &StreamId| *other == stream(name);
+    push(&mut mixer, &stream(0), 0, 200);
+    mixer.mix(SECOND, &mut out);
+    assert!(loudness(&out) > 0.39);
+    mixer.keep_only(kept(1));
+    mixer.mix(SECOND + FRAME, &mut out);
+    let (before, after) = out[out.len() - 1].pcm.split_at(2 * 481);
+    assert!(before.iter().any(|sample| *sample != 0.0) && after.iter().all(|sample| *sample == 0.0), "within 10 ms");
+    // Nor is one that was never there. Both are when they come back.
+    push(&mut mixer, &stream(2), 60, 100);
+    mixer.mix(2 * SECOND, &mut out);
+    assert!(loudness(&out) == 0.0);
+    mixer.keep_only(kept(0));
+    mixer.set_place(&stream(0), true, None);
+    mixer.mix(3 * SECOND, &mut out);
+    assert!(loudness(&out) > 0.39);
+    // It left, and the network had held up its last words.
+    mixer.ended(&stream(0));
+    mixer.keep_only(kept(1));
+    mixer.mix(4 * SECOND - FRAME, &mut out);
+    assert!(loudness(&out) > 0.39);
+    mixer.mix(5 * SECOND, &mut out);
+    assert!(loudness(&out) == 0.0);
+}
+
+#[test]
 fn many_loud_voices_stay_within_full_scale() {
     let mut script = Script::default();
     for number in 0..17 {

@@ -89,6 +89,11 @@ impl Voice {
         self.queue.end();
     }
 
+    /// No more of its sound is to come for now.
+    pub fn is_ended(&self) -> bool {
+        self.queue.is_ended()
+    }
+
     pub fn set_place(&mut self, heard: bool, pan: Option<f32>) {
         let idle = !self.sounding && self.pcm.is_empty();
         self.place.set(heard, pan, idle);
