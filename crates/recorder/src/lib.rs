@@ -38,7 +38,7 @@ pub use clock::Clock;
 pub use disk::{LOCK as FOLDER_LOCK, describe, remove_folder};
 pub use growing::Place;
 pub use mix::{Mix, MixEvent, MixJob};
-pub use names::path as spool_file;
+pub use names::{derived as derived_file, path as spool_file, segments as segments_folder};
 pub use sync::SyncQueue;
 pub use uniform::{is_due as is_of_several_sizes, make as make_uniform};
 pub use unit::{Picture, SoundPacket, Unit};

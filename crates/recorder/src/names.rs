@@ -1,10 +1,12 @@
 //! Names of the files in a task's folder of the spool: `0000-C-alice.mp4` is the first camera file of the user `alice`,
 //! `0000-M.mp4` the first of a mix. The user's identity is percent-encoded, so that any identity makes a safe name and
-//! every name can be read back.
+//! every name can be read back. Files of other formats beside the MP4 have its name with their own extension; the segments
+//! of HLS are in the folder `0000-C-alice.hls`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rules::request::FileFormat;
 use rules::select::{Source, StreamId, StreamKind};
 
 use crate::messages::FileName;
@@ -17,14 +19,26 @@ pub fn is_nameable(user: &str) -> bool {
     !user.is_empty() && encode(user).len() <= MAX_ENCODED
 }
 
-/// The path of a file in the task's folder.
+/// The path of a file in the task's folder: of the master, from which files of other formats are made.
 pub fn path(dir: &Path, file: &FileName) -> PathBuf {
-    dir.join(match &file.source {
-        Source::Mix => format!("{:04}-M.mp4", file.sequence),
-        Source::Stream(stream) => {
-            format!("{:04}-{}-{}.mp4", file.sequence, stream.kind.letter(), encode(&stream.user))
-        }
-    })
+    dir.join(format!("{}.mp4", stem(file)))
+}
+
+/// The path of a file of this format beside its master; of HLS, its playlist.
+pub fn derived(dir: &Path, file: &FileName, format: FileFormat) -> PathBuf {
+    dir.join(format!("{}.{}", stem(file), format.extension()))
+}
+
+/// The folder of the segments of a recording's HLS.
+pub fn segments(dir: &Path, file: &FileName) -> PathBuf {
+    dir.join(format!("{}.hls", stem(file)))
+}
+
+fn stem(file: &FileName) -> String {
+    match &file.source {
+        Source::Mix => format!("{:04}-M", file.sequence),
+        Source::Stream(stream) => format!("{:04}-{}-{}", file.sequence, stream.kind.letter(), encode(&stream.user)),
+    }
 }
 
 /// All recordings in a task's folder, in order of their names.
