@@ -1,6 +1,7 @@
 //! Headers of coded streams: just as much as recording needs (sizes, profiles, key frames, durations).
 //! Nothing here decodes a picture or knows of RTP or files.
 
+pub mod adts;
 pub mod annex_b;
 pub mod av1;
 mod bits;

@@ -30,6 +30,7 @@ mod replace;
 mod rotation;
 mod scan;
 mod tables;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -44,6 +45,7 @@ pub use finish::{Filler, FillerError, FinishOptions, finish};
 pub use finished::{Finished, FinishedTrack};
 pub use head::Anchor;
 pub use replace::{Replacing, StoredPicture};
+pub use tail::{Content, Played, Tail, TailOptions};
 pub use writer::{Recovered, RecoveredTrack, Sample, Syncer, TrackId, Writer};
 
 /// Bytes before the first fragment while recording. Holds about a hundred sample entries, twice.

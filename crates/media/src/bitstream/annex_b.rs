@@ -26,6 +26,22 @@ pub fn to_lengths(stream: &[u8]) -> Vec<u8> {
     out
 }
 
+/// NAL units behind their lengths as an Annex B stream, with start codes of 4 bytes. Ends before the first NAL unit
+/// whose length does not fit what is there; empty ones are left out.
+pub fn from_lengths(mut sample: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(sample.len());
+    while let Some((length, rest)) = sample.split_first_chunk()
+        && let Some((nal, rest)) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+    {
+        if !nal.is_empty() {
+            out.extend_from_slice(&[0, 0, 0, 1]);
+            out.extend_from_slice(nal);
+        }
+        sample = rest;
+    }
+    out
+}
+
 /// Length of what [`start_code`] finds; the zero before it, if there is one, is padding of what precedes.
 const START_CODE: usize = 3;
 
@@ -53,22 +69,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// NAL units behind their lengths as an Annex B stream, with start codes of 4 bytes. Ends before the first NAL unit
-    /// whose length does not fit what is there; empty ones are left out.
-    fn from_lengths(mut sample: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(sample.len());
-        while let Some((length, rest)) = sample.split_first_chunk()
-            && let Some((nal, rest)) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)
-        {
-            if !nal.is_empty() {
-                out.extend_from_slice(&[0, 0, 0, 1]);
-                out.extend_from_slice(nal);
-            }
-            sample = rest;
-        }
-        out
-    }
 
     fn units(stream: &[u8]) -> Vec<&[u8]> {
         nal_units(stream).collect()

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use shiguredo_mp4::{
-    FixedPointNumber, Uint,
+    Encode, FixedPointNumber, Uint,
     bitstream::{
         h264::{H264SampleEntryConfig, LengthSize, build_avc1_box},
         h265::{H265ConstantFrameRate, H265SampleEntryConfig, build_hev1_box},
@@ -203,6 +203,32 @@ impl SampleEntry {
             boxes::SampleEntry::Mp4a(_) => 1024,
             boxes::SampleEntry::Opus(opus) => opus.dops_box.pre_skip.into(),
             _ => 0,
+        }
+    }
+
+    /// What a decoder is told apart from the samples, as FFmpeg's extradata has it: the payload of `avcC` or `hvcC`, the
+    /// AudioSpecificConfig, or an Opus identification header.
+    pub fn config(&self) -> Vec<u8> {
+        let payload =
+            |encoded: std::result::Result<Vec<u8>, _>| encoded.map_or(Vec::new(), |bytes| bytes[8..].to_vec());
+        match &self.raw {
+            boxes::SampleEntry::Avc1(avc1) => payload(avc1.avcc_box.encode_to_vec()),
+            boxes::SampleEntry::Hev1(hev1) => payload(hev1.hvcc_box.encode_to_vec()),
+            boxes::SampleEntry::Mp4a(mp4a) => {
+                let info = &mp4a.esds_box.es.dec_config_descr.dec_specific_info;
+                info.as_ref().map_or(Vec::new(), |info| info.payload.clone())
+            }
+            boxes::SampleEntry::Opus(opus) => {
+                let DopsBox { output_channel_count, pre_skip, input_sample_rate, output_gain } = &opus.dops_box;
+                let mut head = b"OpusHead\x01".to_vec();
+                head.push(*output_channel_count);
+                head.extend(pre_skip.to_le_bytes());
+                head.extend(input_sample_rate.to_le_bytes());
+                head.extend(output_gain.to_le_bytes());
+                head.push(0);
+                head
+            }
+            _ => Vec::new(),
         }
     }
 

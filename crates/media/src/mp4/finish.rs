@@ -119,6 +119,28 @@ pub(super) fn read_finished(disk: &dyn Disk) -> Result<Option<(Vec<u8>, Summary)
     Ok(summary.map(|summary| (bytes, summary)))
 }
 
+/// A file as it is to be read.
+pub(super) enum Opened {
+    Growing(Head),
+    Finished(Head, Summary),
+    /// [`finish`] is at work, or was cut off.
+    Finishing,
+}
+
+/// Reads what file it is, whatever its stage.
+pub(super) fn open(disk: &dyn Disk) -> Result<Opened> {
+    match stage(disk)? {
+        Stage::Growing(head) => Ok(Opened::Growing(head)),
+        Stage::Finishing(_) => Ok(Opened::Finishing),
+        Stage::Finished(summary) => {
+            let mut image = vec![0; summary.head as usize];
+            let read = disk.read_at(&mut image, 0)?;
+            let head = head::decode_finished(&image[..read]);
+            Ok(Opened::Finished(head.ok_or_else(|| Error::Corrupt("no head".into()))??, summary))
+        }
+    }
+}
+
 fn finished_summary(image: &[u8]) -> Option<Summary> {
     let sealed = head::open(image, 0).filter(|sealed| sealed.state == State::Finished)?;
     Summary::decode(sealed.summary)

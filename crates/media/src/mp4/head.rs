@@ -51,6 +51,7 @@ impl Head {
         header
     }
 
+    /// Of a growing file as well as of a finished one.
     fn decode(sealed: &Sealed) -> Result<Self> {
         let (moov, _) = MoovBox::decode(sealed.rest).map_err(|e| Error::Corrupt(format!("moov: {e}")))?;
         let tracks = moov.trak_boxes.iter().map(track).collect::<Result<_>>()?;
@@ -72,6 +73,12 @@ pub(super) fn track(trak: &TrakBox) -> Result<Track> {
 /// The growing file's head at the place `at` (0 or [`TWIN`]) of the file's first bytes.
 pub(super) fn decode_growing(bytes: &[u8], at: u64) -> Option<Result<Head>> {
     let sealed = open(bytes.get(at as usize..)?, at).filter(|sealed| sealed.state == State::Growing)?;
+    Some(Head::decode(&sealed))
+}
+
+/// The finished file's head that `bytes` begin with.
+pub(super) fn decode_finished(bytes: &[u8]) -> Option<Result<Head>> {
+    let sealed = open(bytes, 0).filter(|sealed| sealed.state == State::Finished)?;
     Some(Head::decode(&sealed))
 }
 

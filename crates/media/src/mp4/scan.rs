@@ -32,20 +32,44 @@ pub(super) fn scan(disk: &dyn Disk, tracks: &[Track], mut visit: impl FnMut(Read
     let len = disk.len()?;
     let mut extent = Extent { end: HEAD, fragments: 0, unsound: Vec::new() };
     let mut buffer = Vec::new();
-    while let Some(fragment) = read_fragment(disk, extent.end, len, &mut buffer)? {
-        let start = extent.end;
-        let payload = fragment.moof_len + 8..fragment.len;
-        let moof = &buffer[8..fragment.moof_len as usize];
-        let runs = fragment::decode(moof).filter(|runs| runs.iter().all(|run| is_sound(run, tracks, &payload)));
-        match runs {
-            _ if fragment.dead => {}
-            Some(runs) => runs.into_iter().for_each(|run| visit(ReadRun { offset: start + run.offset, ..run })),
-            None => extent.unsound.push(start),
+    while let Some(found) = next(disk, tracks, extent.end, len, &mut buffer)? {
+        match found.runs {
+            Some(runs) => runs.into_iter().for_each(&mut visit),
+            None => extent.unsound.push(extent.end),
         }
-        extent.end = start + fragment.len;
+        extent.end = found.end;
         extent.fragments = extent.fragments.saturating_add(1);
     }
     Ok(extent)
+}
+
+/// A whole fragment.
+pub(super) struct Found {
+    /// Where the next one begins.
+    pub end: u64,
+    /// Its runs, with `offset` counted from the beginning of the file; none in a buried one. Nothing when its content makes
+    /// no sense with these tracks.
+    pub runs: Option<Vec<ReadRun>>,
+}
+
+/// The fragment at `at` of a file of `len` bytes; `None` when no whole one is there.
+pub(super) fn next(
+    disk: &dyn Disk,
+    tracks: &[Track],
+    at: u64,
+    len: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<Found>> {
+    let Some(fragment) = read_fragment(disk, at, len, buffer)? else { return Ok(None) };
+    let end = at + fragment.len;
+    if fragment.dead {
+        return Ok(Some(Found { end, runs: Some(Vec::new()) }));
+    }
+    let payload = fragment.moof_len + 8..fragment.len;
+    let moof = &buffer[8..fragment.moof_len as usize];
+    let runs = fragment::decode(moof).filter(|runs| runs.iter().all(|run| is_sound(run, tracks, &payload)));
+    let placed = |run: ReadRun| ReadRun { offset: at + run.offset, ..run };
+    Ok(Some(Found { end, runs: runs.map(|runs| runs.into_iter().map(placed).collect()) }))
 }
 
 /// Makes the fragment at `at` one that is always passed over, by players, too: it may name what the head does not know

@@ -7,3 +7,4 @@ mod kills;
 mod mixed;
 mod replacing;
 mod steps;
+mod tail;

@@ -90,7 +90,7 @@ pub(super) enum Piece {
 const LONGEST_STILL: u64 = 1 << 31;
 
 /// Time units that ticks of all timescales convert to exactly.
-const UNITS: u128 = 70_560_000;
+pub(super) const UNITS: u128 = 70_560_000;
 
 /// Where a track that ends at `ticks` ends as heard or seen, in common units.
 pub(super) fn presented_units(entry: &SampleEntry, ticks: u64) -> u128 {
@@ -128,14 +128,33 @@ pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128, still: bool
     pieces
 }
 
-fn fill(pieces: &mut Vec<Piece>, hole: u64, step: u32, after_still: bool) {
-    let longest = if after_still { LONGEST_STILL } else { u64::from(step) - 1 };
-    match pieces.last_mut() {
-        _ if hole == 0 => {}
-        Some(Piece::Media { stretch, .. }) if hole <= longest => *stretch += hole as u32,
-        _ => {
-            let count = u32::try_from(hole / u64::from(step)).expect("times are bounded to days");
-            pieces.push(Piece::Fill { count: count.max(1), ticks: hole });
-        }
+/// What becomes of a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hole {
+    /// The sample before it is lengthened.
+    Stretched,
+    /// As many filler samples take its place.
+    Filled(u32),
+}
+
+/// Decides about a hole of so many `ticks` in a track whose filler samples have `step`. `stays`: the picture before it
+/// stays; `follows`: there is a sample before it.
+pub(super) fn hole(ticks: u64, step: u32, stays: bool, follows: bool) -> Hole {
+    let longest = if stays { LONGEST_STILL } else { u64::from(step) - 1 };
+    if follows && ticks <= longest {
+        return Hole::Stretched;
+    }
+    let count = u32::try_from(ticks / u64::from(step)).expect("times are bounded to days");
+    Hole::Filled(count.max(1))
+}
+
+fn fill(pieces: &mut Vec<Piece>, ticks: u64, step: u32, stays: bool) {
+    if ticks == 0 {
+        return;
+    }
+    match (hole(ticks, step, stays, !pieces.is_empty()), pieces.last_mut()) {
+        (Hole::Stretched, Some(Piece::Media { stretch, .. })) => *stretch += ticks as u32,
+        (Hole::Filled(count), _) => pieces.push(Piece::Fill { count, ticks }),
+        (Hole::Stretched, _) => unreachable!("filler is never followed by a hole"),
     }
 }
