@@ -1,9 +1,9 @@
-//! AAC-LC: encoder, and the one silent frame that fills gaps.
+//! AAC-LC: encoder, decoder, and the one silent frame that fills gaps.
 
 use crate::ff::{self, named, taken};
 use crate::{Error, Result};
 use bytes::Bytes;
-use ffmpeg_next::{Dictionary, Packet, codec, encoder, format, frame};
+use ffmpeg_next::{Dictionary, Packet, codec, decoder, encoder, format, frame};
 
 /// Samples per channel of one AAC frame.
 pub const FRAME: usize = 1024;
@@ -99,6 +99,42 @@ impl Encoder {
             out.extend(packet.data().map(Bytes::copy_from_slice));
         }
         Ok(out)
+    }
+}
+
+/// Decodes raw AAC-LC frames (no ADTS). A bad frame is an error of that frame; the decoder goes on with the next.
+pub struct Decoder {
+    inner: decoder::Audio,
+    frame: frame::Audio,
+    channels: usize,
+}
+
+impl Decoder {
+    /// `config` is the AudioSpecificConfig, of 1 or 2 channels, which the output has too.
+    pub fn new(config: &[u8], channels: usize) -> Result<Decoder> {
+        let mut context = ff::decoder_context("aac")?;
+        ff::set_extradata(&mut context, config)?;
+        let inner = context.decoder().audio().map_err(named("open AAC decoder"))?;
+        Ok(Decoder { inner, frame: frame::Audio::empty(), channels })
+    }
+
+    /// Appends the samples of the frame before this one, interleaved f32, to `out` (see [`Encoder`]); of the first frame,
+    /// and after a [`Decoder::reset`], those of silence.
+    pub fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<()> {
+        self.inner.send_packet(&Packet::copy(packet)).map_err(named("decode AAC"))?;
+        while taken("decode AAC", self.inner.receive_frame(&mut self.frame))?.is_some() {
+            let frame = &self.frame;
+            let planes: Option<Vec<&[f32]>> = (0..self.channels).map(|plane| ff::samples_f32(frame, plane)).collect();
+            let planes = planes.filter(|_| frame.format() == format::Sample::F32(format::sample::Type::Planar));
+            let planes = planes.ok_or_else(|| Error::Argument("the AAC decoder gave another format".into()))?;
+            out.extend((0..frame.samples()).flat_map(|n| planes.iter().map(move |plane| plane[n])));
+        }
+        Ok(())
+    }
+
+    /// Forgets the frame before.
+    pub fn reset(&mut self) {
+        self.inner.flush();
     }
 }
 

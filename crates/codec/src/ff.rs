@@ -70,6 +70,23 @@ pub(crate) fn extradata(context: &codec::Context) -> Vec<u8> {
     }
 }
 
+/// Gives an unopened context such a header.
+pub(crate) fn set_extradata(context: &mut codec::Context, bytes: &[u8]) -> Result<()> {
+    // SAFETY: the context is owned and not open yet; the memory has the padding that FFmpeg asks for, zeroed, is written
+    // within its size, and belongs to the context from then on. What was there before is freed.
+    unsafe {
+        let memory = ffi::av_mallocz(bytes.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize).cast::<u8>();
+        if memory.is_null() {
+            return Err(named("av_mallocz")(ffmpeg::Error::Other { errno: ffmpeg::error::ENOMEM }));
+        }
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), memory, bytes.len());
+        let raw = context.as_mut_ptr();
+        ffi::av_freep((&raw mut (*raw).extradata).cast());
+        ((*raw).extradata, (*raw).extradata_size) = (memory, bytes.len() as i32);
+    }
+    Ok(())
+}
+
 /// An audio frame with its own buffers.
 pub(crate) fn audio_frame(kind: format::Sample, samples: usize, channels: usize, rate: u32) -> Result<frame::Audio> {
     let mut new = frame::Audio::empty();

@@ -1,6 +1,6 @@
-//! Safe wrappers of FFmpeg and libopus: Opus, AAC, resampling, video encoders and decoders, images, and a reader of media
-//! files; and the canvas on which pictures are put together. The only crate with `unsafe`; it decides nothing. Every
-//! block of `unsafe` says why it is sound.
+//! Safe wrappers of FFmpeg and libopus: Opus, AAC, MP3, resampling, video encoders and decoders, images, a reader of media
+//! files and their muxers; and the canvas on which pictures are put together. The only crate with `unsafe`; it decides
+//! nothing. Every block of `unsafe` says why it is sound.
 
 pub mod aac;
 pub mod black;
@@ -8,6 +8,8 @@ mod ff;
 pub mod file;
 pub mod image;
 mod log;
+pub mod mp3;
+pub mod mux;
 pub mod opus;
 pub mod resample;
 pub mod video;

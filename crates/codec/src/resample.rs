@@ -1,13 +1,13 @@
-//! Sound at 48 kHz to the rate and the channels of a file, through libswresample.
+//! Sound at 48 kHz to the rate and the channels of a file and back, through libswresample.
 
 use crate::ff::named;
 use crate::{Error, Result};
 use ffmpeg_next::software::resampling;
 use ffmpeg_next::{ChannelLayout, ffi, format};
 
-/// Rate of the input, Hz.
+/// Rate of calls, Hz.
 pub const RATE: u32 = 48_000;
-/// Rates that are possible for the output, Hz.
+/// Rates that files have, Hz.
 pub const RATES: [u32; 4] = [16_000, 32_000, 44_100, 48_000];
 
 const PACKED: format::Sample = format::Sample::F32(format::sample::Type::Packed);
@@ -21,7 +21,8 @@ pub struct Resampler {
     inner: Option<resampling::Context>,
     /// Channels of input and output; between them flows the lesser number.
     channels: (usize, usize),
-    rate: u32,
+    /// Hz of input and output.
+    rates: (u32, u32),
     narrow: Vec<f32>,
     resampled: Vec<f32>,
     /// Samples per channel taken and given so far.
@@ -33,20 +34,31 @@ impl Resampler {
     /// From 48 kHz with `channels` (1 or 2) to `rate` (one of [`RATES`]) with `out_channels` (1 or 2). Two channels
     /// become one by their mean, one becomes two by doubling.
     pub fn new(channels: usize, rate: u32, out_channels: usize) -> Result<Resampler> {
-        if !(1..=2).contains(&channels) || !(1..=2).contains(&out_channels) || !RATES.contains(&rate) {
-            let asked = format!("{channels} channels to {out_channels} at {rate} Hz");
+        Resampler::between((channels, RATE), (out_channels, rate))
+    }
+
+    /// From as many channels at `rate` to 48 kHz.
+    pub fn back(channels: usize, rate: u32) -> Result<Resampler> {
+        Resampler::between((channels, rate), (channels, RATE))
+    }
+
+    fn between((channels, from): (usize, u32), (out_channels, to): (usize, u32)) -> Result<Resampler> {
+        let possible = [channels, out_channels].iter().all(|count| matches!(count, 1 | 2));
+        if !possible || ![from, to].iter().all(|rate| RATES.contains(rate)) {
+            let asked = format!("{channels} channels at {from} Hz to {out_channels} at {to} Hz");
             return Err(Error::Argument(format!("{asked}: there are 1 and 2 channels, and {RATES:?} Hz")));
         }
         crate::log::init();
-        let inner = if rate == RATE {
+        let inner = if from == to {
             None
         } else {
             let layout = || ChannelLayout::default(channels.min(out_channels) as i32);
-            let made = resampling::Context::get(PACKED, layout(), RATE, PACKED, layout(), rate);
+            let made = resampling::Context::get(PACKED, layout(), from, PACKED, layout(), to);
             Some(made.map_err(named("open resampler"))?)
         };
         let (narrow, resampled) = (Vec::new(), Vec::new());
-        Ok(Resampler { inner, channels: (channels, out_channels), rate, narrow, resampled, taken: 0, given: 0 })
+        let (channels, rates) = ((channels, out_channels), (from, to));
+        Ok(Resampler { inner, channels, rates, narrow, resampled, taken: 0, given: 0 })
     }
 
     /// Takes interleaved samples, a whole number per channel, and appends to `out` what is ready.
@@ -92,7 +104,7 @@ impl Resampler {
 
     /// Output samples per channel that belong to input taken so far and have not come out yet.
     fn delay(&self) -> usize {
-        let whole = (self.taken * u64::from(self.rate)).div_ceil(u64::from(RATE));
+        let whole = (self.taken * u64::from(self.rates.1)).div_ceil(u64::from(self.rates.0));
         whole.saturating_sub(self.given) as usize
     }
 
@@ -153,7 +165,7 @@ mod tests {
         let mut out = Vec::new();
         for part in input.chunks(block * channels) {
             resampler.push(part, &mut out).unwrap();
-            let whole = (resampler.taken * u64::from(resampler.rate)).div_ceil(48_000) as usize;
+            let whole = (resampler.taken * u64::from(resampler.rates.1)).div_ceil(48_000) as usize;
             assert!(out.len() / out_channels + resampler.delay() >= whole);
             assert!(resampler.delay() < 100, "{}", resampler.delay());
         }
@@ -206,6 +218,18 @@ mod tests {
         let mut resampler = Resampler::new(1, 16_000, 1).unwrap();
         assert!((loudest(&whole(&mut resampler, &tone(1_000.0), 480)) - 1.0).abs() < 0.01);
         assert!(loudest(&whole(&mut resampler, &tone(11_000.0), 480)) < 0.01);
+    }
+
+    #[test]
+    fn a_tone_comes_back() {
+        let tone: Vec<f32> = (0..44_100).map(|n| (n as f32 * 440.0 * std::f32::consts::TAU / 44_100.0).sin()).collect();
+        let mut out = Vec::new();
+        let mut resampler = Resampler::back(1, 44_100).unwrap();
+        tone.chunks(1024).for_each(|block| resampler.push(block, &mut out).unwrap());
+        resampler.flush(&mut out).unwrap();
+        assert_eq!(out.len(), 48_000);
+        let wanted = |n: usize| (n as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin();
+        assert!((200..47_800).all(|n| (out[n] - wanted(n)).abs() < 0.01));
     }
 
     #[test]

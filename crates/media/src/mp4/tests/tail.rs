@@ -91,7 +91,7 @@ impl Recording {
     }
 
     fn finish(&self, end: Option<u64>, still: bool) {
-        let options = FinishOptions { end: end.map(Duration::from_millis), still };
+        let options = FinishOptions { end: end.map(Duration::from_millis), still, cut: None };
         finish(&self.path, &options, &TestFiller).expect("finished");
     }
 }
