@@ -1,10 +1,11 @@
-//! The thread that completes files, so that the media thread never waits for a disk.
+//! The thread that completes files, so that the media thread never waits for a disk; and that makes files of other formats
+//! meanwhile.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use nix::fcntl::{Flock, FlockArg};
 use rules::request::FileFormat;
 use rules::time::Wall;
 
+use crate::clock::Clock;
+use crate::derive::{self, Following, Made};
 use crate::messages::{FileName, FinishedFile, Report};
 use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
@@ -25,6 +28,8 @@ use crate::{names, order, uniform};
 /// Work for the thread.
 #[derive(Debug)]
 pub enum DiskJob {
+    /// Make these formats of all files of a task that begins.
+    Follow { dir: PathBuf, formats: Vec<FileFormat>, clock: Clock },
     /// Complete this file of a task that goes on.
     Close { task: i64, closed: Closed },
     /// Complete the files of a task: those just closed, that of a mix that is being ended, then whatever an earlier
@@ -61,11 +66,11 @@ impl FolderLock {
 /// # Errors
 /// Fails, among others, when there is anything else in it.
 pub fn remove_folder(dir: &Path) -> std::io::Result<()> {
-    for name in order::NAMES.into_iter().chain([LOCK]) {
-        match std::fs::remove_file(dir.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    let names = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<std::io::Result<Vec<_>>>()?;
+    let is_ours = |name: &str| name == LOCK || order::NAMES.contains(&name) || derive::is_ours(name);
+    if names.iter().all(|name| name.to_str().is_some_and(is_ours)) {
+        names.iter().try_for_each(|name| std::fs::remove_file(dir.join(name)))?;
     }
     std::fs::remove_dir(dir)
 }
@@ -80,7 +85,13 @@ impl DiskThread {
     /// `report` is called on the thread, and on that of [`uniform`].
     pub fn start(report: impl Fn(Report) + Send + Sync + 'static) -> std::io::Result<DiskThread> {
         let (jobs, queue) = channel();
-        let disk = Disk { report: Arc::new(report), uniform: None, passed_on: BTreeSet::new() };
+        let disk = Disk {
+            report: Arc::new(report),
+            following: Following::default(),
+            clock: None,
+            uniform: None,
+            passed_on: BTreeSet::new(),
+        };
         let thread = std::thread::Builder::new().name("disk".into()).spawn(move || disk.work(&queue))?;
         Ok(DiskThread { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -109,6 +120,9 @@ impl Drop for DiskThread {
 /// What the thread knows.
 struct Disk {
     report: Arc<dyn Fn(Report) + Send + Sync>,
+    following: Following,
+    /// Of tasks that are followed.
+    clock: Option<Clock>,
     /// Where files go whose pictures differ in size, once there was one.
     uniform: Option<Sender<UniformJob>>,
     /// Those that went there: nobody else may touch them.
@@ -117,14 +131,29 @@ struct Disk {
 
 impl Disk {
     fn work(mut self, queue: &Receiver<DiskJob>) {
-        for job in queue {
+        loop {
+            let wait = if self.following.is_empty() { Duration::MAX } else { FOLLOW };
+            let job = match queue.recv_timeout(wait) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.clock.iter().for_each(|clock| self.following.follow(clock.wall(clock.now())));
+                    continue;
+                }
+            };
             match job {
                 DiskJob::Finish { task, dir, closed, mix, lock } => {
                     let lock = lock.or_else(|| FolderLock::take(&dir));
                     self.finish_task(task, &dir, closed, mix);
                     self.end(task, &dir, lock);
                 }
-                DiskJob::Close { task, closed } => self.close(task, closed),
+                DiskJob::Close { task, closed } => self.close(task, closed, true),
+                DiskJob::Follow { dir, formats, clock } => {
+                    self.clock = Some(clock);
+                    if let Err(error) = self.following.add(&dir, &formats) {
+                        tracing::error!(?dir, %error, "cannot note what is to be made");
+                    }
+                }
             }
         }
     }
@@ -140,17 +169,21 @@ impl Disk {
                 }
             }
         }
+        for file in self.following.orphans(dir) {
+            (self.report)(Report::FileFinished { task, file });
+        }
         let done: Vec<FileName> = closed.iter().map(|file| file.file.clone()).collect();
-        closed.into_iter().for_each(|file| self.close(task, file));
+        closed.into_iter().for_each(|file| self.close(task, file, false));
         match names::list(dir) {
             Ok(files) => files
                 .into_iter()
                 .filter(|(name, path)| !done.contains(name) && !self.passed_on.contains(path))
                 .collect::<Vec<_>>()
                 .into_iter()
-                .for_each(|(name, path)| self.finish(task, name, &path, &FinishOptions::default())),
+                .for_each(|(name, path)| self.finish(task, name, &path, &FinishOptions::default(), false)),
             Err(error) => tracing::error!(task, %error, "cannot list the task's folder"),
         }
+        self.following.remove(dir);
     }
 
     /// The task's files are complete, or will be when those are that were passed on.
@@ -164,18 +197,44 @@ impl Disk {
         }
     }
 
-    fn close(&mut self, task: i64, closed: Closed) {
+    fn close(&mut self, task: i64, closed: Closed, early: bool) {
         let options = FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
-        self.finish(task, closed.file, &closed.path, &options);
+        self.finish(task, closed.file, &closed.path, &options, early);
     }
 
-    /// Finishes one file, and reports it or has it made uniform first.
-    fn finish(&mut self, task: i64, name: FileName, path: &Path, options: &FinishOptions) {
-        let Some(finished) = complete(task, &name, path, options, &*self.report) else { return };
-        if uniform::is_due(path) && self.pass_on(task, &name, path) {
-            return;
+    /// Finishes one file, makes what else is wanted of it, and reports all; MP4 when it has been made uniform, if it is to
+    /// be. `early`: its task goes on.
+    fn finish(&mut self, task: i64, name: FileName, path: &Path, options: &FinishOptions, early: bool) {
+        let Some(made) = self.make(task, &name, path, options, early) else { return };
+        let note = |text| Report::Note { task, source: name.source.clone(), text };
+        made.failed.into_iter().map(note).for_each(&*self.report);
+        let (masters, others): (Vec<_>, Vec<_>) =
+            made.files.into_iter().partition(|file| file.format == FileFormat::Mp4);
+        others.into_iter().for_each(|file| (self.report)(Report::FileFinished { task, file }));
+        if masters.is_empty() {
+            // Told first: a successor tells again what the note beside the master says.
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::error!(task, ?path, %error, "cannot be removed");
+            }
+        } else if !(uniform::is_due(path) && self.pass_on(task, &name, path)) {
+            tell_again(task, name, path, &*self.report);
         }
-        tell(task, name, &finished, &*self.report);
+    }
+
+    /// What there is of a recording once its master is finished. `None` when there is nothing to tell but a fault.
+    fn make(&mut self, task: i64, name: &FileName, path: &Path, options: &FinishOptions, early: bool) -> Option<Made> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        if let Some(files) = self.following.made(dir, name) {
+            return Some(Made { files, failed: Vec::new() });
+        }
+        let master = facts(name.clone(), &complete_master(task, name, path, options, &*self.report)?);
+        loop {
+            match self.following.complete(dir, &master, early) {
+                Ok(made) => return Some(made),
+                Err(error) => tracing::error!(task, ?path, %error, "cannot note yet what was made"),
+            }
+            std::thread::sleep(RETRY);
+        }
     }
 
     fn pass_on(&mut self, task: i64, name: &FileName, path: &Path) -> bool {
@@ -191,11 +250,13 @@ impl Disk {
     }
 }
 
+/// Pause between two looks at growing files of which others are made.
+const FOLLOW: Duration = Duration::from_secs(1);
 /// Pause before a file is tried again, after the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Finishes one file, if it is not finished. Reports one that cannot be.
-fn complete(
+fn complete_master(
     task: i64,
     name: &FileName,
     path: &Path,
@@ -222,17 +283,25 @@ fn complete(
     }
 }
 
-/// Reports a file that went through [`uniform`], successfully or not.
+/// Reports a master that stays as it is now: finished, and uniform if it was to be. Again does no harm.
 pub(crate) fn tell_again(task: i64, name: FileName, path: &Path, report: &dyn Fn(Report)) {
-    if let Some(finished) = complete(task, &name, path, &FinishOptions::default(), report) {
-        tell(task, name, &finished, report);
+    if let Some(finished) = complete_master(task, &name, path, &FinishOptions::default(), report) {
+        report(Report::FileFinished { task, file: facts(name, &finished) });
     }
 }
 
-/// Every complete file comes by here once it stays as it is: finished, and uniform if it was to be. What is made of a
-/// whole file is made here, before the file is reported. One that is reported again does no harm.
-fn tell(task: i64, name: FileName, finished: &mp4::Finished, report: &dyn Fn(Report)) {
-    report(Report::FileFinished { task, file: facts(name, finished) });
+/// Completes a recording of a task's folder in all the formats that the task wants, without a recorder at work there, and
+/// tells what there is then. A master that is not wanted itself is left.
+///
+/// # Errors
+/// As those of [`describe`].
+pub fn complete(dir: &Path, name: &FileName) -> crate::Result<Made> {
+    let mut following = Following::default();
+    if let Some(files) = following.made(dir, name) {
+        return Ok(Made { files, failed: Vec::new() });
+    }
+    let master = describe(name.clone(), &names::path(dir, name))?;
+    Ok(following.complete(dir, &master, false)?)
 }
 
 /// Completes the recording at `path` if it is not complete, and tells what it is.
@@ -244,7 +313,7 @@ pub fn describe(name: FileName, path: &Path) -> crate::Result<FinishedFile> {
     Ok(facts(name, &mp4::finish(path, &FinishOptions::default(), &BlackAndSilence)?))
 }
 
-fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
+pub(crate) fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
     let track = |kind: Kind| finished.tracks.iter().find(|track| track.codec.kind() == kind);
     let codec = |kind: Kind| track(kind).map(|track| track.codec.name().to_owned());
     FinishedFile {

@@ -4,8 +4,8 @@
 //! makes frames of them and places them on the recorder's clock; [`room`] knows who publishes what and which task wants
 //! it; [`take`] writes one stream of one task, its picture by [`video`], its sound by [`audio`]; [`mix`] makes one
 //! picture and one sound of all streams; [`growing`] is the file either writes, [`order`] how a mix's streams are kept in
-//! order; [`sync`] and [`disk`] sync and complete files away from the media thread, [`uniform`] gives their pictures one
-//! size; [`child`] is all of that as a process that takes
+//! order; [`sync`] and [`disk`] sync and complete files away from the media thread, [`derive`] makes files of other formats
+//! there, [`uniform`] gives their pictures one size; [`child`] is all of that as a process that takes
 //! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
 //!
 //! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room;
@@ -17,6 +17,7 @@ mod audio;
 mod child;
 mod clock;
 mod decode;
+mod derive;
 mod disk;
 mod growing;
 pub mod messages;
@@ -35,7 +36,8 @@ mod video;
 
 pub use child::run;
 pub use clock::Clock;
-pub use disk::{LOCK as FOLDER_LOCK, describe, remove_folder};
+pub use derive::{Made, remake};
+pub use disk::{LOCK as FOLDER_LOCK, complete, describe, remove_folder};
 pub use growing::Place;
 pub use mix::{Mix, MixEvent, MixJob};
 pub use names::{derived as derived_file, path as spool_file, segments as segments_folder};
@@ -56,6 +58,9 @@ pub enum Error {
     Unsupported(String),
     #[error("pictures cannot be encoded anew: {0}")]
     Uniform(&'static str),
+    /// A file of another format cannot be made of the recording.
+    #[error("{0}")]
+    Format(String),
     #[error("bug: {0}")]
     Internal(&'static str),
 }

@@ -21,7 +21,7 @@ pub fn is_nameable(user: &str) -> bool {
 
 /// The path of a file in the task's folder: of the master, from which files of other formats are made.
 pub fn path(dir: &Path, file: &FileName) -> PathBuf {
-    dir.join(format!("{}.mp4", stem(file)))
+    dir.join(format!("{}{MASTER}", stem(file)))
 }
 
 /// The path of a file of this format beside its master; of HLS, its playlist.
@@ -34,6 +34,14 @@ pub fn segments(dir: &Path, file: &FileName) -> PathBuf {
     dir.join(format!("{}.hls", stem(file)))
 }
 
+/// What follows the name of a recording in that of the note of what was made of it.
+pub const MADE: &str = ".made";
+
+/// The note of what was made of a master.
+pub fn made(dir: &Path, file: &FileName) -> PathBuf {
+    dir.join(format!("{}{MADE}", stem(file)))
+}
+
 fn stem(file: &FileName) -> String {
     match &file.source {
         Source::Mix => format!("{:04}-M", file.sequence),
@@ -41,27 +49,40 @@ fn stem(file: &FileName) -> String {
     }
 }
 
-/// All recordings in a task's folder, in order of their names.
+/// All masters in a task's folder, in order of their names.
 pub fn list(dir: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
+    Ok(list_of(dir, MASTER)?.into_iter().map(|file| (file.clone(), path(dir, &file))).collect())
+}
+
+/// All masters of which everything was made.
+pub fn list_made(dir: &Path) -> io::Result<Vec<FileName>> {
+    list_of(dir, MADE)
+}
+
+fn list_of(dir: &Path, suffix: &str) -> io::Result<Vec<FileName>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if let Some(file) = path.file_name().and_then(|name| parse(name.to_str()?)) {
-            files.push((file, path));
-        }
+        files.extend(entry?.file_name().to_str().and_then(|name| parse(name.strip_suffix(suffix)?)));
     }
     files.sort();
     Ok(files)
 }
 
-/// The number of the source's newest file in the folder.
+/// The number of the source's newest file in the folder. One of which everything was made is followed by the next, for
+/// its master may be gone.
 pub fn newest(dir: &Path, source: &Source) -> Option<u32> {
-    let files = list(dir).ok()?;
-    files.into_iter().filter(|(file, _)| file.source == *source).map(|(file, _)| file.sequence).max()
+    let own = |suffix, step| {
+        let files = list_of(dir, suffix).unwrap_or_default();
+        files.into_iter().filter(|file| file.source == *source).map(move |file| file.sequence + step)
+    };
+    own(MASTER, 0).chain(own(MADE, 1)).max()
 }
 
+const MASTER: &str = ".mp4";
+
+/// Reads a name without its extension.
 fn parse(name: &str) -> Option<FileName> {
-    let mut parts = name.strip_suffix(".mp4")?.splitn(3, '-');
+    let mut parts = name.splitn(3, '-');
     let sequence = parts.next()?.parse().ok()?;
     let (kind, user) = match (parts.next()?, parts.next()) {
         ("M", None) => return Some(FileName { source: Source::Mix, sequence }),
@@ -111,14 +132,14 @@ mod tests {
             prop_assert_eq!(path.parent(), Some(Path::new("dir")));
             let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name");
             prop_assert!(!is_nameable(&user) || name.len() <= 255);
-            prop_assert_eq!(parse(name), Some(file));
+            prop_assert_eq!(name.strip_suffix(MASTER).and_then(parse), Some(file));
         }
 
         #[test]
         fn a_mix_has_names_of_its_own(sequence in 0u32..20_000) {
             let file = FileName { source: Source::Mix, sequence };
             let path = path(Path::new("dir"), &file);
-            prop_assert_eq!(parse(path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name")), Some(file));
+            prop_assert_eq!(path.file_stem().and_then(|name| parse(name.to_str()?)), Some(file));
         }
 
         #[test]

@@ -102,6 +102,11 @@ impl TrackReceiver {
         self.has_gap() || !self.unplaced.is_empty()
     }
 
+    /// Key frames are due after so long at the latest.
+    pub fn ask_for_key_frames(&mut self, every_ms: u32) {
+        self.key_frame_ns = self.key_frame_ns.min(i64::from(every_ms) * MILLI_NS);
+    }
+
     /// Whether a key frame should be asked for: when one is needed, by the owner (`wanted`) or after a loss, and when
     /// none came for long. Not while one is on its way, be it that packets of it are still missing: room servers take
     /// a request as a reason not to send those again.

@@ -16,7 +16,7 @@ const FIRST_GUESS: i64 = 3_000;
 /// A frame is never taken to last longer than this by itself: 1/5 s.
 const LONGEST_NOMINAL: i64 = 18_000;
 /// A picture that stands still is written after this long, so that a crash does not lose it: half a second.
-const STILL_AFTER: i64 = 45_000;
+pub const STILL_AFTER: i64 = 45_000;
 
 /// Writes frames with their true length: one frame is held back until the next tells how long it lasted.
 ///

@@ -3,7 +3,7 @@
 //! time. No I/O, no clock, no async; the build and `./do lint` see to that.
 
 pub mod admission;
-mod calendar;
+pub mod calendar;
 pub mod error;
 pub mod file_name;
 #[doc(hidden)]

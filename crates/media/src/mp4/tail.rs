@@ -5,8 +5,9 @@
 //! that: what is missing before an edge that the caller names will not come any more. Then a picture that lasted long is
 //! taken to stand still, whatever follows, so that the same comes out whenever the file is read.
 
+mod lane;
+
 use std::{
-    collections::VecDeque,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,11 +19,11 @@ use super::{
     disk::{Disk, FileDisk},
     finish::{Opened, open},
     finished::Summary,
-    fragment::{ReadRun, SampleInfo},
     moov::Track,
     scan,
-    timeline::{Hole, UNITS, hole, units},
+    timeline::{UNITS, units},
 };
+use lane::{Lane, Last, Queued};
 
 /// What is read, and how.
 #[derive(Debug, Clone, Copy)]
@@ -74,32 +75,6 @@ pub struct Tail {
     buffer: Vec<u8>,
 }
 
-/// One track on its way.
-struct Lane {
-    kind: Kind,
-    /// Index into the tracks; nothing for silence in place of a track that is not there yet.
-    track: Option<usize>,
-    timescale: u32,
-    priming: u64,
-    step: u32,
-    has_filler: bool,
-    queue: VecDeque<Queued>,
-    /// Up to here (ticks) everything was given out, and what was last.
-    cursor: u64,
-    last: Last,
-    /// Where the last sample ends that was given out or is queued, and how much filler the finished file has up to there.
-    media_end: u64,
-    filled: u64,
-    entry: u32,
-}
-
-struct Queued {
-    dts: u64,
-    offset: u64,
-    entry: u32,
-    info: SampleInfo,
-}
-
 /// What is known of what has not been read.
 #[derive(Debug, Clone, Copy)]
 struct Known {
@@ -107,15 +82,6 @@ struct Known {
     read: bool,
     /// Nothing comes any more before this time (common units).
     edge: Option<u128>,
-}
-
-/// What a lane gave last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Nothing,
-    /// A sample of so many ticks.
-    Sample(u32),
-    Filler,
 }
 
 /// What a lane has next.
@@ -211,6 +177,13 @@ impl Tail {
         self.summary.as_ref().map(|summary| summary.finished().duration())
     }
 
+    /// The same of one track, in its own ticks, as heard or seen.
+    pub fn ticks(&self, kind: Kind) -> Option<u64> {
+        let track = self.tracks.iter().find(|track| track.first().kind() == kind)?;
+        let summary = self.summary.as_ref()?;
+        summary.tracks.iter().find(|of| of.id == track.id).map(|of| of.ticks)
+    }
+
     /// Whether filler was given out beyond the end of the file.
     pub fn overran(&self) -> bool {
         let over = |lane: &Lane| self.end_of(lane).is_some_and(|end| lane.cursor > end);
@@ -261,10 +234,12 @@ impl Tail {
 
     fn next_of(&self, lane: &Lane, known: Known) -> Next {
         let filler = |until, stays| lane.filler(until, stays).filter(|_| !self.holds(lane)).map(Next::Filler);
-        if let Some(front) = lane.queue.front() {
+        let end = self.end_of(lane);
+        // What lies behind the end is in the next file.
+        if let Some(front) = lane.queue.front().filter(|front| end.is_none_or(|end| front.dts < end)) {
             return filler(front.dts, front.info.after_still).unwrap_or(Next::Sample);
         }
-        if let Some(end) = self.end_of(lane).filter(|_| known.read) {
+        if let Some(end) = end.filter(|_| known.read) {
             return filler(end, self.stays_to_end(lane, end)).unwrap_or(Next::End);
         }
         match known.edge {
@@ -371,91 +346,5 @@ fn index(kind: Kind) -> usize {
     match kind {
         Kind::Video => 0,
         Kind::Audio => 1,
-    }
-}
-
-impl Lane {
-    fn new(track: usize, entry: &SampleEntry) -> Lane {
-        Lane {
-            kind: entry.kind(),
-            track: Some(track),
-            timescale: entry.timescale(),
-            priming: entry.priming(),
-            step: entry.filler_duration(),
-            has_filler: entry.has_filler(),
-            queue: VecDeque::new(),
-            cursor: 0,
-            last: Last::Nothing,
-            media_end: 0,
-            filled: 0,
-            entry: 0,
-        }
-    }
-
-    /// Silence in place of sound that may still come, as recorders make it.
-    fn silence() -> Lane {
-        Lane {
-            kind: Kind::Audio,
-            track: None,
-            timescale: 48_000,
-            priming: 1024,
-            step: 1024,
-            has_filler: true,
-            queue: VecDeque::new(),
-            cursor: 0,
-            last: Last::Nothing,
-            media_end: 0,
-            filled: 0,
-            entry: 0,
-        }
-    }
-
-    /// The same behind the silence that was given in its place.
-    fn behind(self, silence: &Lane) -> Lane {
-        let heard = silence.cursor.saturating_sub(silence.priming) * u64::from(self.timescale);
-        match silence.last {
-            Last::Nothing => self,
-            last => Lane { cursor: heard / u64::from(silence.timescale) + self.priming, last, ..self },
-        }
-    }
-
-    /// Queues what was scanned; by the rules of the finished file's index.
-    fn add(&mut self, run: ReadRun, shift: u64) {
-        let Some(gap) = run.dts.checked_sub(self.media_end) else { return };
-        let follows = self.media_end > 0;
-        let after_still = run.samples.first().is_some_and(|sample| sample.after_still);
-        if gap > 0 && matches!(hole(gap, self.step, after_still || !self.has_filler, follows), Hole::Filled(_)) {
-            self.filled += gap;
-        }
-        self.media_end = run.end();
-        let (mut dts, mut offset) = (run.dts, run.offset - shift);
-        for info in run.samples {
-            self.queue.push_back(Queued { dts, offset, entry: run.entry, info });
-            dts += u64::from(info.duration);
-            offset += u64::from(info.size);
-        }
-    }
-
-    /// Ticks of the filler that comes before `until`, if any does.
-    fn filler(&self, until: u64, stays: bool) -> Option<u32> {
-        let left = until.checked_sub(self.cursor).filter(|left| *left > 0)?;
-        let filled = match self.last {
-            Last::Filler => left >= u64::from(self.step),
-            last => {
-                let follows = last != Last::Nothing;
-                matches!(hole(left, self.step, stays || !self.has_filler, follows), Hole::Filled(_))
-            }
-        };
-        filled.then(|| left.min(self.chunk().into()) as u32)
-    }
-
-    /// Most ticks of filler at once: a second.
-    fn chunk(&self) -> u32 {
-        self.timescale / self.step * self.step
-    }
-
-    /// As heard or seen, in common units.
-    fn units(&self, ticks: u64) -> u128 {
-        u128::from(ticks.saturating_sub(self.priming)) * UNITS / u128::from(self.timescale)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rules::request::FileFormat;
 use rules::select::{MAX_STREAMS, Source, StreamId};
 use rules::time::{MILLI_NS, Mono, Wall};
 
@@ -77,7 +78,8 @@ impl Task {
         let lock = FolderLock::take(&job.dir);
         let output = match &job.output {
             OutputPlan::Streams { audio, max_silence_ms, keep_source } => Output::Takes {
-                audio: *audio,
+                // WebM takes no other sound.
+                audio: if job.formats.contains(&FileFormat::Webm) { AudioPlan::Opus } else { *audio },
                 max_silence: max_silence_ms.saturating_mul(MILLI_NS),
                 keep_source: *keep_source,
                 takes: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rules::request::FileFormat;
 use rules::select::{Source, StreamId};
 use rules::time::{MILLI_NS, Mono};
 
@@ -20,16 +21,27 @@ use crate::unit::Unit;
 /// How long a stop waits for packets that were sent again, when some are missing.
 const STOP_PATIENCE_NS: i64 = 500 * MILLI_NS;
 
+/// How often key frames are asked for where segments are to begin with them; with what a key frame takes to come, less
+/// than a segment's usual length.
+const SEGMENT_MS: u32 = 5_500;
+
 impl Room {
     pub fn start(&mut self, job: TaskJob, now: Mono) {
         let id = job.task;
         if self.tasks.contains_key(&id) {
             return;
         }
+        let (dir, formats) = (job.dir.clone(), job.formats.clone());
         let mut task = match Task::new(job, &self.clock, self.settings, &self.syncs) {
             Ok(task) => task,
             Err(error) => return self.report(Report::Failed { task: id, reason: error.to_string() }),
         };
+        if formats.contains(&FileFormat::Hls) {
+            // So that no segment is longer than another.
+            self.settings.key_frame_ms = self.settings.key_frame_ms.min(SEGMENT_MS);
+            self.receivers.values_mut().for_each(|receiver| receiver.ask_for_key_frames(SEGMENT_MS));
+        }
+        self.actions.push(Action::Disk(DiskJob::Follow { dir, formats, clock: self.clock }));
         task.update(&self.tracks, self.connection == Connection::Up, now);
         self.selection_changed = true;
         self.tasks.insert(id, task);

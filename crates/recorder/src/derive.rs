@@ -1,0 +1,192 @@
+//! Files of other formats, made from the master (the hybrid MP4 of the spool) while it grows, and completed when it is
+//! finished. The master alone has to survive a crash: what was derived is made again from its beginning, and comes out the
+//! same.
+//!
+//! Each format has a [`Tail`] of its own, which gives the master as it will be played, and an [`Output`] that takes it. A
+//! file has its name when it is complete (before that it ends in `.partial`); a playlist is complete when it says so.
+//!
+//! [`following`] is what the disk thread knows of tasks that want such files.
+
+mod aac;
+mod files;
+mod flv;
+mod following;
+mod hls;
+mod m4a;
+mod mp3;
+mod ogg;
+mod pcm;
+mod playlist;
+#[cfg(test)]
+mod tests;
+mod wav;
+mod webm;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use media::mp4::{Kind, Played, Tail, TailOptions};
+use rules::request::FileFormat;
+use rules::select::Source;
+
+use crate::messages::{FileName, FinishedFile};
+use crate::{Error, Result, names, video};
+
+pub use following::{Following, Made, is_ours};
+
+/// Pieces taken at once while the master grows, so that whoever follows is never away for long.
+const PIECES: usize = 20_000;
+
+/// A file of one format under way.
+trait Output: Send {
+    /// Takes the next piece. What it does not know of the master, `tail` tells.
+    fn push(&mut self, played: &Played, tail: &Tail) -> Result<()>;
+    /// Completes the file. `tail` has given everything.
+    fn finish(self: Box<Self>, tail: &Tail) -> Result<Facts>;
+}
+
+/// What is in a complete file.
+struct Facts {
+    /// Bytes.
+    size: u64,
+    /// Names of the codecs, as files are listed.
+    video: Option<&'static str>,
+    audio: Option<&'static str>,
+}
+
+/// Which master, and which format of it.
+#[derive(Debug, Clone)]
+pub struct Derivation {
+    dir: PathBuf,
+    name: FileName,
+    format: FileFormat,
+}
+
+impl Derivation {
+    pub fn new(dir: &Path, name: &FileName, format: FileFormat) -> Derivation {
+        Derivation { dir: dir.to_owned(), name: name.clone(), format }
+    }
+
+    /// Removes what there is of a file that cannot be made.
+    fn discard(&self) {
+        let path = self.path();
+        for file in [files::partial(&path), path] {
+            _ = std::fs::remove_file(file);
+        }
+        if self.format == FileFormat::Hls {
+            _ = std::fs::remove_dir_all(names::segments(&self.dir, &self.name));
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        names::derived(&self.dir, &self.name, self.format)
+    }
+
+    fn options(&self) -> TailOptions {
+        // Only a playlist is played while it grows. A mix has no gaps: what stands in its picture stands still.
+        let still = if self.name.source == Source::Mix { 0 } else { video::STILL_AFTER as u32 };
+        TailOptions { sound_only: !self.format.has_picture(), live: (self.format == FileFormat::Hls).then_some(still) }
+    }
+
+    fn output(&self) -> Result<Box<dyn Output>> {
+        let path = self.path();
+        Ok(match self.format {
+            FileFormat::Mp4 => return Err(Error::Internal("the master is not derived")),
+            FileFormat::Hls => Box::new(hls::Hls::new(path, names::segments(&self.dir, &self.name))?),
+            FileFormat::Flv => Box::new(flv::Flv::new(path)),
+            FileFormat::Webm => Box::new(webm::Webm::new(path)),
+            FileFormat::Mp3 => Box::new(mp3::Mp3::new(path)),
+            FileFormat::Aac => Box::new(aac::AdtsFile::new(path)),
+            FileFormat::M4a => Box::new(m4a::M4a::new(path)),
+            FileFormat::Ogg => Box::new(ogg::Ogg::new(path)),
+            FileFormat::Wav => Box::new(wav::Wav::new(path)),
+        })
+    }
+
+    /// Begins at the master's beginning.
+    ///
+    /// # Errors
+    /// Among others, when the master is just being created.
+    pub fn begin(&self) -> Result<Working> {
+        let tail = Tail::open(&names::path(&self.dir, &self.name), self.options())?;
+        Ok(Working { tail, output: self.output()? })
+    }
+
+    /// Completes the file of a finished master; `working` is what was done of it.
+    ///
+    /// # Errors
+    /// The format cannot be made of this master, or the disk refused.
+    pub fn complete(&self, working: Option<Working>, master: &FinishedFile) -> Result<FinishedFile> {
+        if !self.format.has_picture() && master.audio_codec.is_none() {
+            return Err(pcm::no_sound());
+        }
+        let Working { tail, output } = match working.map(Working::run_out) {
+            Some(Ok(working)) if !working.tail.overran() => working,
+            // From the beginning; what failed may have been the disk.
+            _ => self.begin()?.run_out()?,
+        };
+        let facts = output.finish(&tail)?;
+        File::open(&self.dir)?.sync_all()?;
+        let (width, height) = if facts.video.is_some() { (master.width, master.height) } else { (0, 0) };
+        Ok(FinishedFile {
+            format: self.format,
+            size: facts.size,
+            video_codec: facts.video.map(str::to_owned),
+            audio_codec: facts.audio.map(str::to_owned),
+            width,
+            height,
+            ..master.clone()
+        })
+    }
+}
+
+/// A derivation under way.
+pub struct Working {
+    tail: Tail,
+    output: Box<dyn Output>,
+}
+
+impl Working {
+    /// Takes what is new in the master. Nothing of before media time `edge` is missing that still comes.
+    pub fn follow(&mut self, edge: Option<Duration>) -> Result<()> {
+        self.tail.refresh()?;
+        for _ in 0..PIECES {
+            let Some(played) = self.tail.next(edge)? else { break };
+            self.output.push(&played, &self.tail)?;
+        }
+        Ok(())
+    }
+
+    /// Unix time of the master's media time 0, nanoseconds.
+    pub fn epoch_ns(&self) -> i64 {
+        self.tail.anchor().epoch_ns
+    }
+
+    /// Takes all that is left of a finished master.
+    fn run_out(mut self) -> Result<Working> {
+        self.tail.refresh()?;
+        while let Some(played) = self.tail.next(None)? {
+            self.output.push(&played, &self.tail)?;
+        }
+        Ok(self)
+    }
+}
+
+/// Makes the derived files that have pictures anew from a finished master, in place of those there are.
+///
+/// # Errors
+/// Those of the first that cannot be made; the others are left as they are.
+pub fn remake(dir: &Path, master: &FinishedFile, formats: &[FileFormat]) -> Result<Vec<FinishedFile>> {
+    let pictures = formats.iter().filter(|format| format.has_picture() && **format != FileFormat::Mp4);
+    pictures.map(|format| Derivation::new(dir, &master.name, *format).complete(None, master)).collect()
+}
+
+/// Times of a piece in the clock of pictures, 90 kHz.
+fn clock(played: &Played, tail: &Tail) -> i64 {
+    let rate = match played.kind {
+        Kind::Video => return played.at,
+        Kind::Audio => tail.entry(Kind::Audio, 0).map_or(48_000, |entry| entry.timescale()),
+    };
+    (i128::from(played.at) * 90_000).div_euclid(i128::from(rate)) as i64
+}

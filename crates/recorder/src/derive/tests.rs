@@ -1,0 +1,6 @@
+//! Real masters in all formats, judged by what is to be seen and heard in them.
+
+mod changes;
+mod formats;
+mod live;
+mod studio;
