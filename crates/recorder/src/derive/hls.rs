@@ -51,6 +51,8 @@ struct Open {
     start: i64,
     discontinuity: bool,
     independent: bool,
+    /// No picture and no sound may begin before these any more.
+    earliest: [i64; 2],
 }
 
 impl Hls {
@@ -86,7 +88,8 @@ impl Hls {
         let audio = AacFrames::new(tail, -crate::pcm::FRAME)?;
         let size = first.and_then(|first| tail.entry(Kind::Video, first.entry)).map(SampleEntry::size);
         let muxer = muxer(tail, size.is_some(), &audio)?;
-        let mut open = Open { muxer, audio, video: size, start: 0, discontinuity: false, independent: true };
+        let mut open =
+            Open { muxer, audio, video: size, start: 0, discontinuity: false, independent: true, earliest: [0; 2] };
         if let Some(first) = first.filter(|first| first.at > 0) {
             let content = Content::Filler;
             open.write(&Played { at: 0, duration: first.at as u32, content, ..first.clone() }, 0, tail)?;
@@ -188,24 +191,26 @@ impl Open {
                 (true, annex_b::from_lengths(&black.sample))
             }
         };
+        // What came later than it was waited for is behind the black in its place, but may be needed for what follows.
+        let at = at.max(self.earliest[PICTURE]);
+        self.earliest[PICTURE] = at + 1;
         let packet = mux::Packet { stream: PICTURE, pts: at, dts: at, key, data: &data, ..mux::Packet::default() };
         Ok(self.muxer.write(&packet)?)
     }
 
     fn sound(&mut self, frames: &[AacFrame]) -> Result<()> {
         let shape = self.audio.shape();
-        frames.iter().filter(|frame| frame.at >= 0).try_for_each(|AacFrame { at, data }| {
+        for AacFrame { at, data } in frames {
             let at = at * RATE / i64::from(shape.rate);
+            if at < self.earliest[SOUND] {
+                continue;
+            }
+            self.earliest[SOUND] = at + 1;
             let data = &shape.with_header(data)?[..];
-            Ok(self.muxer.write(&mux::Packet {
-                stream: SOUND,
-                pts: at,
-                dts: at,
-                key: true,
-                data,
-                ..Default::default()
-            })?)
-        })
+            let packet = mux::Packet { stream: SOUND, pts: at, dts: at, key: true, data, ..mux::Packet::default() };
+            self.muxer.write(&packet)?;
+        }
+        Ok(())
     }
 }
 

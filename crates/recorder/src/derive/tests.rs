@@ -3,4 +3,5 @@
 mod changes;
 mod formats;
 mod live;
+mod mix;
 mod studio;

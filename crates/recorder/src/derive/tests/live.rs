@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rules::request::FileFormat::{self, Aac, Flv, Hls, Mp3, Mp4};
 use rules::select::Source;
 
-use super::studio::{AAC, BOTH, NOTHING, SOUND, Studio, decodes, probe};
+use super::studio::{AAC, BOTH, NOTHING, PICTURE, SOUND, Studio, decodes, probe};
 use crate::clock::Clock;
 use crate::derive::{is_ours, playlist};
 use crate::disk::{DiskJob, DiskThread, remove_folder};
@@ -76,6 +76,23 @@ fn a_gap_that_ends_the_file_is_taken_out_again() {
         let video = probe(&path).video.expect("pictures");
         assert_eq!((video.pictures, video.missing, video.black.len()), (240, 0, 0));
     }
+}
+
+#[test]
+fn pictures_that_come_later_than_waited_for_do_no_harm() {
+    let mut studio = Studio::new(AAC, &[Hls]);
+    studio.record_and_follow(4, BOTH);
+    studio.record_and_follow(10, SOUND);
+    // Those of the last nine seconds, all at once; there are none of the second before.
+    studio.now = 5;
+    studio.record(9, PICTURE);
+    studio.follow();
+    studio.record_and_follow(8, BOTH);
+    assert!(playlist::read(&studio.playlist()).0 >= 3, "players go on");
+    let made = studio.finish(true);
+    assert_eq!(made.failed, Vec::<String>::new());
+    let video = probe(&studio.joined()).video.expect("pictures");
+    assert_eq!((video.missing, video.damaged), (30, 0));
 }
 
 /// Everything that a disk thread reports for one task.
@@ -156,7 +173,7 @@ fn what_was_left_half_done_is_made_again() {
 #[test]
 fn a_master_stands_in_for_what_could_not_be_made() {
     let mut studio = Studio::new(AAC, &[Mp3]);
-    studio.record(2, super::studio::PICTURE);
+    studio.record(2, PICTURE);
     let made = studio.finish(true);
     assert_eq!(made.files.iter().map(|file| file.format).collect::<Vec<_>>(), [Mp4]);
     assert_eq!(made.failed, ["no MP3 was made: there is no sound in the recording"]);

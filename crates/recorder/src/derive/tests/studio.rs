@@ -120,7 +120,8 @@ impl Studio {
             if !shot.sound
                 && let Some(lane) = self.lane.take()
             {
-                lane.finish(self.writer.as_mut().expect("growing")).expect("finished");
+                lane.finish(self.writer()).expect("finished");
+                self.writer().flush().expect("the disk takes it");
             }
         }
     }
