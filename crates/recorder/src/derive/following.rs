@@ -125,7 +125,10 @@ impl Following {
             }
         }
         // Nothing that was recorded is lost: the master stands in for what could not be made of it.
-        if formats.contains(&FileFormat::Mp4) || faults || made.files.is_empty() {
+        let blind = formats.iter().any(|format| format.has_picture())
+            && master.video_codec.is_some()
+            && made.files.iter().all(|file| file.video_codec.is_none());
+        if formats.contains(&FileFormat::Mp4) || faults || blind || made.files.is_empty() {
             made.files.insert(0, master.clone());
         }
         let text = serde_json::to_vec(&made.files).unwrap_or_default();
