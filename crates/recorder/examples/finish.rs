@@ -29,7 +29,7 @@ struct Look {
 impl Look {
     fn new(width: u32, height: u32) -> anyhow::Result<Look> {
         let (fps, gop, codec) = (FPS, FPS, Codec::H264);
-        let bitrate = BITRATE * (width * height) / (1280 * 720);
+        let bitrate = BITRATE / (1280 * 720 / (width * height));
         let spec = ClipSpec { codec, width, height, fps, gop, bitrate, ..ClipSpec::new(1, "bench") };
         let clip = Clip::make(&spec, &mut |_| ())?;
         let first = &clip.video(0)[0].data;
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
 
     let name = FileName { source: Source::Mix, sequence: 0 };
     let begun = Instant::now();
-    let file = recorder::describe(name, &path)?;
+    recorder::describe(name, &path)?;
     let due = recorder::is_of_several_sizes(&path);
     let finished = begun.elapsed();
     let begun = Instant::now();
@@ -59,13 +59,11 @@ fn main() -> anyhow::Result<()> {
     let uniform = begun.elapsed();
     check(&path).map_err(|faults| anyhow::anyhow!(faults.join("; ")))?;
     println!(
-        "{minutes} min, {} MB: finished {:.0} ms, uniform {:.1} s ({} s of {}x{} and smaller)",
+        "{minutes} min, {} MB, {} s of it small: finished {:.0} ms, uniform {:.1} s",
         bytes >> 20,
+        minutes * small,
         finished.as_secs_f64() * 1000.0,
         uniform.as_secs_f64(),
-        minutes * small,
-        file.width,
-        file.height,
     );
     std::fs::remove_file(&path)?;
     Ok(())
