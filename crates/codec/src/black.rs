@@ -1,9 +1,11 @@
-//! One black H.264 key frame of any size, written bit by bit: no encoder is needed for filler.
+//! One black key frame of any size. That of H.264 is written bit by bit, so that no encoder is needed for most filler;
+//! those of VP8, VP9 and AV1 come from their encoders.
 //!
-//! The picture is one IDR slice of the constrained baseline profile, CAVLC, without deblocking. Its first macroblock is
+//! The picture of H.264 is one IDR slice of the constrained baseline profile, CAVLC, without deblocking. Its first macroblock is
 //! sent as plain samples (luma 16, chroma 128); every other one is predicted from its neighbours without residual, a
 //! byte each.
 
+use crate::video::{Codec, Config, Encoder, I420};
 use crate::{Error, Result};
 use bytes::Bytes;
 
@@ -42,6 +44,24 @@ pub fn h264_key_frame(width: u32, height: u32) -> Result<BlackFrame> {
         sample.extend_from_slice(unit);
     }
     Ok(BlackFrame { sps: sps.into(), pps: pps.into(), sample: sample.into() })
+}
+
+/// A black key frame of `width` x `height` pixels, 2..=8192 each, as the encoder of the codec gives it. Not for H.264 and
+/// H.265.
+pub fn key_frame(codec: Codec, width: u32, height: u32) -> Result<Bytes> {
+    if matches!(codec, Codec::H264 | Codec::H265) {
+        return Err(Error::Argument(format!("{}: no such filler", codec.name())));
+    }
+    let mut encoder = Encoder::new(&Config::live(codec, width, height, 25, 4_000_000, 1_000))?;
+    let mut planes = vec![16; (width * height) as usize];
+    planes.resize(planes.len() + 2 * (width.div_ceil(2) * height.div_ceil(2)) as usize, 128);
+    let picture = I420::packed(&planes, width, height);
+    let picture = picture.ok_or_else(|| Error::Argument(format!("no picture of {width}x{height}")))?;
+    let packet = encoder.encode(&picture, 0, true)?.pop();
+    let packet = packet.filter(|packet| packet.key);
+    packet
+        .map(|packet| packet.data)
+        .ok_or_else(|| Error::Argument(format!("the {} encoder gave no key frame", codec.name())))
 }
 
 /// `seq_parameter_set_rbsp`, section 7.3.2.1.1.

@@ -176,3 +176,27 @@ fn a_file_that_is_none_is_an_error() {
     assert!(file::Reader::open(&path).is_err());
     assert!(file::Reader::open(&folder.path().join("absent")).is_err());
 }
+
+#[test]
+fn black_frames_of_other_codecs_stand_between_pictures_of_a_camera() {
+    for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1] {
+        for (width, height) in [(320, 180), (213, 121), (2, 2), (1920, 1080)] {
+            let black = black::key_frame(codec, width, height).unwrap();
+            let mut decoder = Decoder::new(codec, 1).unwrap();
+            let mut camera = Encoder::new(&Config::live(codec, 320, 180, 25, 300_000, 1_000)).unwrap();
+            let data = grey(320, 180, 4);
+            let mut sent = camera.encode(&I420::packed(&data, 320, 180).unwrap(), 0, true).unwrap();
+            let first = sent.remove(0).data;
+            let pictures: Vec<_> =
+                [&first, &black, &black, &first].iter().flat_map(|data| decoder.decode(data, 0).unwrap()).collect();
+            let seen: Vec<_> = pictures.iter().map(|p| (p.view().width, p.view().height, p.damaged)).collect();
+            let (sent, filler) = ((320, 180, false), (width, height, false));
+            assert_eq!(seen, [sent, filler, filler, sent], "{codec:?}");
+            let levels = [0, 1, 2].map(|plane| mean(&pictures[1], plane));
+            let off = levels.iter().zip([16.0, 128.0, 128.0]).map(|(level, wanted)| (level - wanted).abs());
+            assert!(off.fold(0.0, f64::max) < 1.0, "{codec:?} {width}x{height}: {levels:?}");
+            assert!((mean(&pictures[3], 0) - 68.0).abs() < 4.0, "{codec:?}");
+        }
+    }
+    assert!(black::key_frame(Codec::H264, 64, 48).is_err());
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::mp4::{Anchor, Filler, FillerError, FinishOptions, Sample, SampleEntry, Writer, check, finish};
+use media::mp4::{Anchor, Codec, Filler, FillerError, FinishOptions, Sample, SampleEntry, Writer, check, finish};
 
 /// Baseline, level 3.1, 1280x720.
 const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe8, 0x40];
@@ -16,7 +16,7 @@ const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 struct Synthetic;
 
 impl Filler for Synthetic {
-    fn black(&self, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Ok((SampleEntry::h264(&[SPS.to_vec()], &[PPS.to_vec()])?, picture(true, 200)))
     }
 

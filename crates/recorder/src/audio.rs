@@ -1,15 +1,22 @@
 //! The sound of one take: Opus packets at media times in, samples of the file out. Either decoded, laid on a grid and
 //! encoded as AAC, or kept as they are.
 
+mod rated;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use codec::resample::RATE;
 use codec::{aac, opus};
 use media::mp4::{Sample, SampleEntry, TrackId, Writer};
+
+use rules::time::{Mono, ns_to_ticks};
 
 use crate::Result;
 use crate::messages::AudioPlan;
 use crate::pcm::{FRAME, Grid, GridFrame};
+use crate::unit::SoundPacket;
+use rated::Rated;
 
 /// Opus decodes to sound that is this much later than the time of its packet (RFC 6716, at 48 kHz).
 pub const OPUS_DELAY: i64 = 312;
@@ -25,93 +32,133 @@ pub const WARM_UP: i64 = 8;
 const KEPT_RANGE: i64 = 480;
 
 /// One Opus packet at its place.
-pub struct Sound<'a> {
-    /// Media time of its first decoded sample, in samples of 48 kHz.
-    pub position: i64,
-    pub packet: &'a Bytes,
+struct Sound<'a> {
+    /// Of its first decoded sample, in samples of 48 kHz since the lane's epoch.
+    position: i64,
+    packet: &'a Bytes,
     /// Samples of 48 kHz.
-    pub duration: i64,
+    duration: i64,
     /// Packets before this one were lost in the network (and not merely never sent).
-    pub after_loss: bool,
+    after_loss: bool,
 }
 
-/// The sound of one take, by plan.
-pub enum AudioLane {
+/// The sound of one take, by plan. It may go on from file to file.
+pub struct AudioLane {
+    /// Media time 0 of the file that it began in.
+    epoch: Mono,
+    lane: Lane,
+}
+
+enum Lane {
     Aac(Box<AacLane>),
     Opus(OpusLane),
 }
 
 impl AudioLane {
-    /// A lane that writes nothing before `written_until` (48 kHz), where the file's sound ends already.
-    pub fn new(plan: AudioPlan, track: TrackId, written_until: i64) -> Result<AudioLane> {
-        Ok(match plan {
-            AudioPlan::Aac { channels, bitrate } => {
-                AudioLane::Aac(Box::new(AacLane::new(track, channels, bitrate, written_until)?))
+    /// A lane that writes nothing before `written_until` (samples of the plan's rate), where the file's sound ends already.
+    /// `epoch`: media time 0 of the file.
+    pub fn new(plan: AudioPlan, track: TrackId, epoch: Mono, written_until: i64) -> Result<AudioLane> {
+        let lane = match plan {
+            AudioPlan::Aac { rate, channels, bitrate } => {
+                let form = AacForm { rate, channels: channels.into(), bitrate };
+                Lane::Aac(Box::new(AacLane::new(track, form, written_until)?))
             }
-            AudioPlan::Opus => AudioLane::Opus(OpusLane::new(track, written_until)),
-        })
+            AudioPlan::Opus => Lane::Opus(OpusLane::new(track, written_until)),
+        };
+        Ok(AudioLane { epoch, lane })
     }
 
     /// The sample entry of the lane's track.
     pub fn entry(plan: AudioPlan) -> Result<SampleEntry> {
         Ok(match plan {
-            AudioPlan::Aac { channels, bitrate } => {
-                let encoder = aac::Encoder::new(48_000, usize::from(channels), bitrate)?;
-                SampleEntry::aac(channels, 48_000, &encoder.config())?
+            AudioPlan::Aac { rate, channels, bitrate } => {
+                let encoder = aac::Encoder::new(rate, usize::from(channels), bitrate)?;
+                SampleEntry::aac(channels, rate, &encoder.config())?
             }
             AudioPlan::Opus => SampleEntry::opus(2, OPUS_DELAY as u16),
         })
     }
 
-    pub fn push(&mut self, sound: &Sound<'_>, writer: &mut Writer) -> Result<()> {
-        match self {
-            AudioLane::Aac(lane) => lane.push(sound, writer),
-            AudioLane::Opus(lane) => lane.push(sound, writer),
+    pub fn push(&mut self, sound: &SoundPacket, writer: &mut Writer) -> Result<()> {
+        let position = ns_to_ticks(sound.at.since(self.epoch), 48_000);
+        let sound =
+            Sound { position, packet: &sound.data, duration: sound.duration.into(), after_loss: sound.after_loss };
+        match &mut self.lane {
+            Lane::Aac(lane) => lane.push(&sound, writer),
+            Lane::Opus(lane) => lane.push(&sound, writer),
         }
     }
 
-    /// Remembers the last seconds of sound, for [`AudioLane::split`].
-    pub fn remember(&mut self) {
-        match self {
-            AudioLane::Aac(lane) => _ = lane.recent.get_or_insert_default(),
-            AudioLane::Opus(lane) => _ = lane.recent.get_or_insert_default(),
+    /// Has the lane remember the last seconds of its sound, for [`AudioLane::split`], or forget them.
+    pub fn remember(&mut self, wanted: bool) {
+        match &mut self.lane {
+            Lane::Aac(lane) => remember(&mut lane.recent, wanted),
+            Lane::Opus(lane) => remember(&mut lane.recent, wanted),
         }
     }
 
-    /// Whether there is all that [`AudioLane::split`] wants of the sound before frame `index` of the grid, which begins at
-    /// media time `index * FRAME`.
+    /// Whether there is all that [`AudioLane::split`] wants of the sound before frame `index` of the file's grid, which
+    /// begins at media time `index * FRAME`.
     pub fn reaches(&self, index: i64) -> bool {
-        match self {
-            AudioLane::Aac(lane) => lane.grid.cursor().is_some_and(|cursor| cursor >= (index + LOOK_AHEAD) * FRAME),
-            AudioLane::Opus(lane) => lane.next >= index * FRAME + OPUS_DELAY,
+        match &self.lane {
+            Lane::Aac(lane) => lane.next >= lane.base + index + LOOK_AHEAD,
+            Lane::Opus(lane) => lane.next >= index * FRAME + OPUS_DELAY,
         }
     }
 
     /// The sound goes on in another file, whose media time 0 is frame `index` of this one: gives the lane that writes to
     /// `track` of it. What this file has beyond that time is written once more, as far as it is remembered.
     pub fn split(self, index: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<AudioLane> {
-        Ok(match self {
-            AudioLane::Aac(lane) => AudioLane::Aac(lane.split(index, from, track, to)?),
-            AudioLane::Opus(lane) => AudioLane::Opus(lane.split(index * FRAME, from, track, to)?),
-        })
+        let lane = match self.lane {
+            Lane::Aac(lane) => Lane::Aac(lane.split(index, from, track, to)?),
+            Lane::Opus(lane) => Lane::Opus(lane.split(index * FRAME, from, track, to)?),
+        };
+        Ok(AudioLane { lane, ..self })
     }
 
     /// Writes all that is still inside, because no more sound comes for now or for ever.
     pub fn finish(self, writer: &mut Writer) -> Result<()> {
-        match self {
-            AudioLane::Aac(lane) => lane.finish(writer),
-            AudioLane::Opus(mut lane) => lane.write_held(None, writer),
+        match self.lane {
+            Lane::Aac(lane) => lane.finish(writer),
+            Lane::Opus(mut lane) => lane.write_held(None, writer),
         }
     }
 }
 
-/// Opus to AAC on a grid of 1024 samples that begins at media time 0.
-pub struct AacLane {
+fn remember<T>(recent: &mut Option<VecDeque<T>>, wanted: bool) {
+    match wanted {
+        true => _ = recent.get_or_insert_default(),
+        false => *recent = None,
+    }
+}
+
+/// How AAC is encoded: Hz, channels, bit/s.
+#[derive(Clone, Copy)]
+struct AacForm {
+    rate: u32,
+    channels: usize,
+    bitrate: u32,
+}
+
+impl AacForm {
+    fn encoder(self) -> Result<aac::Encoder> {
+        Ok(aac::Encoder::new(self.rate, self.channels, self.bitrate)?)
+    }
+}
+
+/// Opus to AAC on a grid of 1024 samples that begins at media time 0. Frames are numbered from the lane's epoch.
+struct AacLane {
     track: TrackId,
-    plan: (usize, u32),
+    form: AacForm,
     decoder: opus::Decoder,
     encoder: aac::Encoder,
+    /// At 48 kHz.
     grid: Grid,
+    /// From there to the file's rate, if it has another.
+    rated: Option<Rated>,
+    /// The frame that is at media time 0 of the present file, and the one behind the last.
+    base: i64,
+    next: i64,
     recent: Option<VecDeque<GridFrame>>,
     /// Decode times of the packets still to come out, in samples. The first packet only primes the decoder; each
     /// later one carries the frame put in one call before, and the edit list plays it one frame earlier.
@@ -121,14 +168,20 @@ pub struct AacLane {
 }
 
 impl AacLane {
-    fn new(track: TrackId, channels: u8, bitrate: u32, written_until: i64) -> Result<AacLane> {
-        let channels = usize::from(channels);
+    fn new(track: TrackId, form: AacForm, written_until: i64) -> Result<AacLane> {
+        let AacForm { rate, channels, .. } = form;
+        let written = written_until.div_euclid(FRAME) + i64::from(written_until % FRAME != 0);
+        let plain = rate == RATE;
+        let first = if plain { written } else { written * i64::from(RATE) / i64::from(rate) };
         Ok(AacLane {
             track,
-            plan: (channels, bitrate),
+            form,
             decoder: opus::Decoder::new(channels)?,
-            encoder: aac::Encoder::new(48_000, channels, bitrate)?,
-            grid: Grid::new(channels, written_until.div_euclid(FRAME) + i64::from(written_until % FRAME != 0)),
+            encoder: form.encoder()?,
+            grid: Grid::new(channels, first),
+            rated: if plain { None } else { Some(Rated::new(rate, channels, written)?) },
+            base: 0,
+            next: 0,
             recent: None,
             times: VecDeque::new(),
             primed: false,
@@ -178,50 +231,68 @@ impl AacLane {
 
     fn encode(&mut self, writer: &mut Writer) -> Result<()> {
         while let Some(frame) = self.grid.pop() {
-            self.encode_frame(&frame, writer)?;
-            if let Some(recent) = &mut self.recent {
-                recent.push_back(frame);
-                while recent.len() > REMEMBERED {
-                    recent.pop_front();
+            match &mut self.rated {
+                None => self.take(frame, writer)?,
+                Some(rated) => {
+                    let frames = rated.push(&frame)?;
+                    frames.into_iter().try_for_each(|frame| self.take(frame, writer))?;
                 }
             }
         }
         Ok(())
     }
 
-    fn encode_frame(&mut self, frame: &GridFrame, writer: &mut Writer) -> Result<()> {
-        if !std::mem::replace(&mut self.primed, true) {
-            self.times.push_back(frame.index * FRAME);
+    /// Encodes what was begun as well, its end filled with silence.
+    fn encode_rest(&mut self, writer: &mut Writer) -> Result<()> {
+        self.grid.pad();
+        self.encode(writer)?;
+        let rest = self.rated.as_mut().map_or(Ok(Vec::new()), Rated::finish)?;
+        rest.into_iter().try_for_each(|frame| self.take(frame, writer))
+    }
+
+    fn take(&mut self, frame: GridFrame, writer: &mut Writer) -> Result<()> {
+        self.encode_frame(&frame, writer)?;
+        self.next = frame.index + 1;
+        if let Some(recent) = &mut self.recent {
+            recent.push_back(frame);
+            while recent.len() > REMEMBERED {
+                recent.pop_front();
+            }
         }
-        self.times.push_back((frame.index + 1) * FRAME);
+        Ok(())
+    }
+
+    fn encode_frame(&mut self, frame: &GridFrame, writer: &mut Writer) -> Result<()> {
+        let at = (frame.index - self.base) * FRAME;
+        if !std::mem::replace(&mut self.primed, true) {
+            self.times.push_back(at);
+        }
+        self.times.push_back(at + FRAME);
         let packets = self.encoder.encode(&frame.pcm)?;
         write_aac(self.track, &mut self.times, packets, writer)
     }
 
     fn split(mut self: Box<Self>, index: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<Box<Self>> {
-        if self.grid.cursor().is_some_and(|cursor| cursor < index * FRAME) {
-            self.grid.pad();
-            self.encode(from)?;
+        if self.next < self.base + index {
+            self.encode_rest(from)?;
         }
-        let encoder = aac::Encoder::new(48_000, self.plan.0, self.plan.1)?;
-        let finished = std::mem::replace(&mut self.encoder, encoder);
+        let finished = std::mem::replace(&mut self.encoder, self.form.encoder()?);
         write_aac(self.track, &mut self.times, finished.finish()?, from)?;
         self.track = track;
         self.times.clear();
         self.primed = false;
-        self.grid.rebase(index);
+        self.base += index;
         // The frames before the first one are not written, but the sound goes on as if there were no cut.
         for frame in self.recent.take().unwrap_or_default() {
-            if frame.index + WARM_UP >= index {
-                self.encode_frame(&GridFrame { index: frame.index - index, ..frame }, to)?;
+            if frame.index + WARM_UP >= self.base {
+                self.encode_frame(&frame, to)?;
             }
         }
         Ok(self)
     }
 
     fn finish(mut self: Box<Self>, writer: &mut Writer) -> Result<()> {
-        self.grid.pad();
-        self.encode(writer)?;
+        self.encode_rest(writer)?;
         let AacLane { track, encoder, mut times, .. } = *self;
         write_aac(track, &mut times, encoder.finish()?, writer)
     }
@@ -247,8 +318,10 @@ pub(crate) fn write_aac(
 }
 
 /// Opus packets as they were sent.
-pub struct OpusLane {
+struct OpusLane {
     track: TrackId,
+    /// Media time 0 of the present file, in samples since the lane's epoch.
+    base: i64,
     /// Where the next packet lies when it joins up with the last.
     next: i64,
     held: Option<(i64, i64, Bytes)>,
@@ -258,7 +331,7 @@ pub struct OpusLane {
 
 impl OpusLane {
     fn new(track: TrackId, written_until: i64) -> OpusLane {
-        OpusLane { track, next: written_until, held: None, recent: None }
+        OpusLane { track, base: 0, next: written_until, held: None, recent: None }
     }
 
     /// `at`: samples of 48 kHz, as heard.
@@ -273,12 +346,12 @@ impl OpusLane {
             }
         }
         let held = self.held.map(|(dts, duration, data)| (dts - at, duration, data));
-        Ok(OpusLane { track, next: self.next - at, held, recent: None })
+        Ok(OpusLane { track, base: self.base + at, next: self.next - at, held, recent: None })
     }
 
     fn push(&mut self, sound: &Sound<'_>, writer: &mut Writer) -> Result<()> {
         // The track's edit list plays sound OPUS_DELAY earlier than its decode time.
-        let mut dts = sound.position + OPUS_DELAY;
+        let mut dts = sound.position - self.base + OPUS_DELAY;
         if dts < self.next - KEPT_RANGE {
             return Ok(());
         }

@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codec::{aac, black};
+use codec::{aac, black, video};
+use media::bitstream::{av1, vp9};
 use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, Kind, SampleEntry};
 use nix::fcntl::{Flock, FlockArg};
 use rules::request::FileFormat;
@@ -333,9 +334,25 @@ pub(crate) fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
 pub(crate) struct BlackAndSilence;
 
 impl Filler for BlackAndSilence {
-    fn black(&self, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
-        let black = black::h264_key_frame(width.into(), height.into())?;
-        Ok((SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample))
+    fn black(&self, codec: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+        let frame = |codec| black::key_frame(codec, width.into(), height.into());
+        Ok(match codec {
+            Codec::H264 => {
+                let black = black::h264_key_frame(width.into(), height.into())?;
+                (SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample)
+            }
+            Codec::Vp8 => (SampleEntry::vp8(width, height), frame(video::Codec::Vp8)?),
+            Codec::Vp9 => {
+                let frame = frame(video::Codec::Vp9)?;
+                let config = vp9::key_frame(&frame)?.ok_or("no key frame")?;
+                (SampleEntry::vp9(&config)?, frame)
+            }
+            Codec::Av1 => {
+                let (sample, config) = av1::to_sample(&frame(video::Codec::Av1)?)?;
+                (SampleEntry::av1(&config.ok_or("no sequence header")?)?, sample.into())
+            }
+            Codec::H265 | Codec::Aac | Codec::Opus => return Err("it has no black".into()),
+        })
     }
 
     fn silence(&self, entry: &SampleEntry) -> Result<Bytes, FillerError> {
@@ -343,7 +360,7 @@ impl Filler for BlackAndSilence {
             Codec::Aac => Ok(aac::silent_frame(entry.sample_rate(), entry.channels().into())?),
             // One 20 ms frame of CELT silence, as an encoder in DTX gives it.
             Codec::Opus => Ok(Bytes::from_static(&[0xf8, 0xff, 0xfe])),
-            Codec::H264 | Codec::H265 => Err("pictures have no silence".into()),
+            Codec::H264 | Codec::H265 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Err("pictures have no silence".into()),
         }
     }
 }

@@ -25,6 +25,7 @@ mod mix;
 mod names;
 mod order;
 mod pcm;
+mod pictures;
 mod room;
 mod sync;
 mod take;

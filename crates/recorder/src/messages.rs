@@ -102,9 +102,12 @@ pub enum OwnEnd {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum OutputPlan {
-    /// A file for each stream, pictures as they came, but for those of another size than the largest.
+    /// A file for each stream: pictures as they came where its formats take them, but for those of another size than the
+    /// largest.
     Streams {
         audio: AudioPlan,
+        /// For pictures that are not kept as they came.
+        anew: Anew,
         /// A stream that is away for longer ends its file; the next file begins when it comes back.
         max_silence_ms: i64,
         /// Pictures of other sizes stay as they came, too.
@@ -113,6 +116,15 @@ pub enum OutputPlan {
     },
     /// One file of all streams. The recorder has no other task then.
     Mix(Box<MixPlan>),
+}
+
+/// How pictures of single streams are encoded where they are encoded anew.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anew {
+    /// At most so many pictures a second; as many as come, if there is none.
+    pub fps: Option<u32>,
+    /// Bit/s; what the size needs, if there is none.
+    pub bitrate: Option<u32>,
 }
 
 /// How a mix looks and sounds.
@@ -181,10 +193,20 @@ pub struct MixedAudio {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "codec", rename_all = "snake_case")]
 pub enum AudioPlan {
-    /// Decoded and encoded as AAC-LC at 48 kHz.
-    Aac { channels: u8, bitrate: u32 },
+    /// Decoded and encoded as AAC-LC at `rate` Hz.
+    Aac { rate: u32, channels: u8, bitrate: u32 },
     /// Kept as it was sent.
     Opus,
+}
+
+impl AudioPlan {
+    /// Samples per second in the file.
+    pub fn rate(self) -> u32 {
+        match self {
+            AudioPlan::Aac { rate, .. } => rate,
+            AudioPlan::Opus => 48_000,
+        }
+    }
 }
 
 /// From the recorder to the worker.
@@ -235,7 +257,7 @@ pub struct FinishedFile {
     pub duration_ms: i64,
     /// Bytes; of HLS, of its playlist and all its segments.
     pub size: u64,
-    /// `h264`, or nothing when there is no picture.
+    /// Such as `h264`, or nothing when there is no picture.
     pub video_codec: Option<String>,
     /// `aac` or `opus`, or nothing when there is no sound.
     pub audio_codec: Option<String>,

@@ -41,11 +41,6 @@ impl Grid {
         Grid { channels, first_index, cursor: None, partial: Vec::new(), ready: VecDeque::new() }
     }
 
-    /// The media time up to which there is sound, if any came yet.
-    pub fn cursor(&self) -> Option<i64> {
-        self.cursor
-    }
-
     /// How many samples are missing before a block at `position`; 0 when it joins up.
     pub fn gap_before(&self, position: i64) -> i64 {
         self.cursor.map_or(0, |cursor| if position - cursor > STRETCH_RANGE { position - cursor } else { 0 })
@@ -78,13 +73,6 @@ impl Grid {
     pub fn pad(&mut self) {
         let missing = (FRAME as usize - self.partial.len() / self.channels) % FRAME as usize;
         self.append_silence(missing as i64);
-    }
-
-    /// Media time 0 moves on by so many frames.
-    pub fn rebase(&mut self, frames: i64) {
-        self.first_index = (self.first_index - frames).max(0);
-        self.cursor = self.cursor.map(|cursor| cursor - frames * FRAME);
-        self.ready.iter_mut().for_each(|frame| frame.index -= frames);
     }
 
     /// The next full frame, in order.
@@ -224,9 +212,9 @@ mod tests {
             let mut last = 2;
             for (step, samples) in steps {
                 position += step;
-                let before = grid.cursor().unwrap_or(position);
+                let before = grid.cursor.unwrap_or(position);
                 grid.push(position, &vec![0.1; samples * 2]);
-                let end = grid.cursor().expect("a block was pushed");
+                let end = grid.cursor.expect("a block was pushed");
                 prop_assert!(end >= before.min(position));
                 if position - before > STRETCH_RANGE {
                     prop_assert_eq!(end, position + samples as i64);

@@ -10,6 +10,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tracks;
+mod transcoding;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ pub struct Room {
     users: BTreeMap<String, UserClock>,
     tracks: Tracks,
     receivers: BTreeMap<Arc<str>, TrackReceiver>,
-    /// Of tracks whose codec does not go into the file, where streams are recorded one by one.
-    transcoders: BTreeMap<Arc<str>, Transcoder>,
+    /// Of tracks whose pictures some task does not take as they come, one for each thing that is wanted.
+    transcoders: BTreeMap<Arc<str>, Vec<Transcoder>>,
     tasks: BTreeMap<i64, Task>,
     connection: Connection,
     /// What [`Room::wanted`] tells may have changed.
@@ -214,16 +215,15 @@ impl Room {
     }
 
     fn end_track(&mut self, sid: &Arc<str>) {
-        let Some(mut receiver) = self.receivers.remove(sid) else { return };
+        let Some(receiver) = self.receivers.get_mut(sid) else { return };
         let user = user_clock(&mut self.users, receiver.stream());
         receiver.finish(user, &mut self.units);
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
         let now = self.clock.now();
-        if let Some(mut transcoder) = self.transcoders.remove(sid) {
-            transcode(&mut transcoder, &mut self.units);
-            self.units.extend(transcoder.rest().into_iter().map(Unit::Picture));
-        }
-        self.deliver_to(&stream, now);
+        self.deliver(sid, now);
+        self.deliver_transcoded(sid, now, Transcoder::rest);
+        self.transcoders.remove(sid);
+        self.receivers.remove(sid);
         for id in self.task_ids() {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             let ended = task.track_ended(&stream, video, now);
@@ -249,6 +249,7 @@ impl Room {
                 }
             }
         }
+        self.update_transcoders();
     }
 
     /// Tells every task who publishes now.
@@ -264,38 +265,22 @@ impl Room {
         let source = Source::from(published.stream.clone());
         match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
             Some(receiver) => {
-                let as_it_is = !receiver.is_video() || mime.eq_ignore_ascii_case("video/h264");
-                self.receivers.insert(sid.clone(), receiver);
-                if !as_it_is && !self.tasks.values().any(Task::decodes) {
-                    self.begin_transcoding(sid, &source, mime);
-                }
+                self.receivers.insert(sid, receiver);
+                self.update_transcoders();
             }
             None => {
                 let what = if published.is_video() { "picture" } else { "sound" };
-                let text = format!("the {what} is {mime}, which cannot be recorded into MP4 yet");
+                let text = format!("the {what} is {mime}, which cannot be recorded");
                 self.task_ids().into_iter().for_each(|id| self.note(id, &source, &text));
                 self.tracks.set_note(&sid, text);
             }
         }
     }
 
-    /// The track's pictures are encoded anew, which who reads the recording must know.
-    fn begin_transcoding(&mut self, sid: Arc<str>, source: &Source, mime: &str) {
-        let text = match Transcoder::start(self.settings.key_frame_ms) {
-            Ok(transcoder) => {
-                self.transcoders.insert(sid.clone(), transcoder);
-                format!("the picture is {mime} and is encoded anew, as H.264")
-            }
-            Err(error) => format!("the picture is {mime} and cannot be encoded anew: {error}"),
-        };
-        self.task_ids().into_iter().for_each(|id| self.note(id, source, &text));
-        self.tracks.set_note(&sid, text);
-    }
-
     fn ask_for_key_frames(&mut self, now: Mono) {
         let waits = |sid: &Arc<str>, stream: &StreamId| {
             self.tasks.values().any(|task| task.needs_key_frame(stream))
-                || self.transcoders.get(sid).is_some_and(Transcoder::needs_key_frame)
+                || self.transcoders.get(sid).into_iter().flatten().any(Transcoder::needs_key_frame)
         };
         let muted = |sid: &str| self.tracks.recorded_track(sid).is_some_and(|published| published.muted);
         let wanted =
@@ -304,48 +289,9 @@ impl Room {
         self.actions.extend(due.filter(|(sid, _)| !muted(sid)).map(|(sid, _)| Action::KeyFrame(sid.clone())));
     }
 
-    /// Hands the units that a track gave to the takes of its stream, or to its transcoder.
-    fn deliver(&mut self, sid: &Arc<str>, now: Mono) {
-        if let Some(transcoder) = self.transcoders.get_mut(sid) {
-            transcode(transcoder, &mut self.units);
-        }
-        if self.units.is_empty() {
-            return;
-        }
-        match self.receivers.get(sid).map(|receiver| receiver.stream().clone()) {
-            Some(stream) => self.deliver_to(&stream, now),
-            None => self.units.clear(),
-        }
-    }
-
-    fn deliver_to(&mut self, stream: &StreamId, now: Mono) {
-        let units = std::mem::take(&mut self.units);
-        for id in self.task_ids() {
-            for unit in &units {
-                let Some(task) = self.tasks.get_mut(&id) else { break };
-                match task.push(stream, unit, &self.clock, now) {
-                    Ok(None) => {}
-                    told => self.took(id, stream, told),
-                }
-            }
-        }
-        self.units = units;
-        self.units.clear();
-    }
-
     fn report(&mut self, report: Report) {
         self.actions.push(Action::Report(report));
     }
-}
-
-/// Puts what the transcoder has done in the place of what it is to do.
-fn transcode(transcoder: &mut Transcoder, units: &mut Vec<Unit>) {
-    for unit in units.drain(..) {
-        if let Unit::Picture(picture) = unit {
-            transcoder.push(picture);
-        }
-    }
-    units.extend(transcoder.done().into_iter().map(Unit::Picture));
 }
 
 /// The clock of the stream's user, made at the first use.

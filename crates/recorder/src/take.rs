@@ -11,7 +11,7 @@ use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks, ticks_to_ns};
 
 use cut::{Age, Before};
 
-use crate::audio::{AudioLane, Sound};
+use crate::audio::AudioLane;
 use crate::clock::Clock;
 use crate::growing::{Growing, Place, Resumed};
 use crate::messages::{AudioPlan, FileName, Settings};
@@ -70,7 +70,8 @@ pub enum TakeEvent {
         started: Wall,
         resumed: bool,
     },
-    /// The stream was away for too long: the file ends where its media did. Or it was as long as files may be.
+    /// The stream was away for too long: the file ends where its media did. Or it was as long as files may be, or its picture
+    /// goes on in another codec.
     Ended(Closed),
 }
 
@@ -117,13 +118,15 @@ impl Take {
         match &mut self.state {
             State::Open(file) => {
                 let age = Age::of(file, unit.at(), &self.plan.settings);
-                if age > Age::Young
-                    && let Some(lane) = &mut file.audio
-                {
-                    lane.remember();
+                // A picture that went away may come back in another codec, which a file cannot have.
+                let away = file.video.as_ref().is_some_and(VideoLane::is_away);
+                if let Some(lane) = &mut file.audio {
+                    lane.remember(age > Age::Young || away);
                 }
                 self.due = age == Age::Due && self.before.is_none();
-                if self.due && cut::may_begin(file, &unit) {
+                let changes = cut::changes_codec(file, &unit);
+                if self.due && cut::may_begin(file, &unit) || changes {
+                    self.move_on(now, changes)?;
                     return self.begin_next(&unit, clock, now).map(Some);
                 }
                 self.write(&unit, now)?;
@@ -252,12 +255,12 @@ impl Take {
         self.closed.pop().map(TakeEvent::Ended)
     }
 
-    /// The file has become as long as files may: the next one begins with this unit.
+    /// The file has become as long as files may, or pictures of another codec come: the next one begins with this unit.
     fn begin_next(&mut self, unit: &Unit, clock: &Clock, now: Mono) -> Result<TakeEvent> {
         let State::Open(old) = std::mem::replace(&mut self.state, State::Idle) else {
             return Err(Error::Internal("no file is followed by another"));
         };
-        let (index, epoch) = cut::grid_after(old.file.epoch, unit.at());
+        let (index, epoch) = cut::grid_after(old.file.epoch, unit.at(), self.plan.audio.rate());
         match Growing::create(&self.plan.place, self.sequence + 1, epoch, clock) {
             Ok(next) => {
                 self.before = Some(Before::new(old, self.sequence, index, now));
@@ -331,7 +334,10 @@ impl OpenFile {
         let mut open = OpenFile { file, video: None, audio: None, audio_track: None };
         for track in tracks {
             match track.entries.first().map(mp4::SampleEntry::kind) {
-                Some(mp4::Kind::Video) => open.video = Some(VideoLane::new(track.id, track.end as i64)),
+                Some(mp4::Kind::Video) => {
+                    let codec = track.entries.first().map(mp4::SampleEntry::codec);
+                    open.video = codec.map(|codec| VideoLane::new(track.id, codec, track.end as i64));
+                }
                 Some(mp4::Kind::Audio) => open.audio_track = Some(track.id),
                 None => {}
             }
@@ -350,8 +356,9 @@ impl OpenFile {
         let at = ns_to_ticks(picture.at.since(self.file.epoch), RATE);
         if self.video.is_none() {
             let Some(config) = picture.config.as_ref().filter(|_| picture.key) else { return Ok(()) };
-            let track = self.file.writer.add_track(video::sample_entry(config, picture.rotation)?)?;
-            self.video = Some(VideoLane::new(track, 0));
+            let entry = video::sample_entry(config, picture.rotation)?;
+            let codec = entry.codec();
+            self.video = Some(VideoLane::new(self.file.writer.add_track(entry)?, codec, 0));
         }
         match &mut self.video {
             Some(lane) => lane.push(at, picture, &mut self.file.writer),
@@ -366,12 +373,12 @@ impl OpenFile {
         };
         let lane = match &mut self.audio {
             Some(lane) => lane,
-            None => self.audio.insert(AudioLane::new(plan, track, self.file.writer.end(track) as i64)?),
+            None => {
+                let written = self.file.writer.end(track) as i64;
+                self.audio.insert(AudioLane::new(plan, track, self.file.epoch, written)?)
+            }
         };
-        let position = ns_to_ticks(sound.at.since(self.file.epoch), 48_000);
-        let sound =
-            Sound { position, packet: &sound.data, duration: i64::from(sound.duration), after_loss: sound.after_loss };
-        lane.push(&sound, &mut self.file.writer)
+        lane.push(sound, &mut self.file.writer)
     }
 
     fn picture_away(&mut self) -> Result<()> {

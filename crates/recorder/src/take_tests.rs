@@ -117,7 +117,7 @@ impl User {
     }
 }
 
-const AAC: AudioPlan = AudioPlan::Aac { channels: 2, bitrate: 64_000 };
+const AAC: AudioPlan = AudioPlan::Aac { rate: 48_000, channels: 2, bitrate: 64_000 };
 
 /// Milliseconds of a track: as long as it is, and of that filler.
 fn lengths(finished: &Finished, video: bool) -> (i64, i64) {
@@ -344,3 +344,6 @@ mod cut;
 
 #[path = "take/walk_tests.rs"]
 mod walk;
+
+#[path = "take/codec_tests.rs"]
+mod codecs;

@@ -42,7 +42,7 @@ pub struct TrackReceiver {
 }
 
 enum Media {
-    Video(Box<Depacketizer>),
+    Video(VideoCodec, Box<Depacketizer>),
     /// Whether packets were lost since the last one.
     Audio {
         lost: bool,
@@ -52,7 +52,7 @@ enum Media {
 impl TrackReceiver {
     /// Nothing for codecs that cannot be recorded.
     pub fn new(stream: StreamId, mime: &str, clock_rate: u32, settings: Settings) -> Option<TrackReceiver> {
-        let video = |codec| (Media::Video(Box::new(Depacketizer::new(codec))), Pace::Picture);
+        let video = |codec| (Media::Video(codec, Box::new(Depacketizer::new(codec))), Pace::Picture);
         let (media, pace) = match mime.to_ascii_lowercase().as_str() {
             "video/h264" => video(VideoCodec::H264),
             "video/vp8" => video(VideoCodec::Vp8),
@@ -83,7 +83,12 @@ impl TrackReceiver {
     }
 
     pub fn is_video(&self) -> bool {
-        matches!(self.media, Media::Video(_))
+        self.codec().is_some()
+    }
+
+    /// Of pictures.
+    pub fn codec(&self) -> Option<VideoCodec> {
+        if let Media::Video(codec, _) = &self.media { Some(*codec) } else { None }
     }
 
     /// Whether packets that arrived wait for missing ones.
@@ -111,7 +116,7 @@ impl TrackReceiver {
     /// none came for long. Not while one is on its way, be it that packets of it are still missing: room servers take
     /// a request as a reason not to send those again.
     pub fn key_frame_is_due(&self, wanted: bool, now: Mono) -> bool {
-        let Media::Video(depacketizer) = &self.media else { return false };
+        let Media::Video(_, depacketizer) = &self.media else { return false };
         let old = self.last_key_frame.is_some_and(|last| now.since(last) > self.key_frame_ns);
         let arriving = self.key_frame_began.is_some_and(|began| now.since(began) < self.key_frame_wait_ns);
         // A server begins with a key frame, whose first packet may have been overtaken by others.
@@ -166,7 +171,7 @@ impl TrackReceiver {
     pub fn finish(&mut self, user: &UserClock, out: &mut Vec<Unit>) {
         self.reorder.flush();
         self.assemble();
-        if let Media::Video(depacketizer) = &mut self.media {
+        if let Media::Video(_, depacketizer) = &mut self.media {
             depacketizer.flush();
         }
         self.drain(Mono(i64::MAX), user, out);
@@ -192,7 +197,7 @@ impl TrackReceiver {
     fn assemble(&mut self) {
         while let Some(item) = self.reorder.poll() {
             match &mut self.media {
-                Media::Video(depacketizer) => {
+                Media::Video(_, depacketizer) => {
                     depacketizer.handle(item);
                     self.take_pictures();
                 }
@@ -209,7 +214,7 @@ impl TrackReceiver {
     }
 
     fn take_pictures(&mut self) {
-        let Media::Video(depacketizer) = &mut self.media else { return };
+        let Media::Video(_, depacketizer) = &mut self.media else { return };
         while let Some(output) = depacketizer.poll() {
             match output {
                 Output::Frame(frame) => {
@@ -240,6 +245,16 @@ impl TrackReceiver {
                 }
             }
         }
+    }
+}
+
+/// The subtype of the codec's MIME type.
+pub fn name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "H264",
+        VideoCodec::Vp8 => "VP8",
+        VideoCodec::Vp9 => "VP9",
+        VideoCodec::Av1 => "AV1",
     }
 }
 

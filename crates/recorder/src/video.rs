@@ -25,6 +25,7 @@ pub const STILL_AFTER: i64 = 45_000;
 #[derive(Debug)]
 pub struct VideoLane {
     track: TrackId,
+    codec: mp4::Codec,
     entries: Vec<Known>,
     held: Option<Held>,
     /// Where the next frame may begin at the earliest.
@@ -53,10 +54,11 @@ struct Held {
 }
 
 impl VideoLane {
-    /// A lane on `track` that writes nothing before `written_until` (90 kHz).
-    pub fn new(track: TrackId, written_until: i64) -> VideoLane {
+    /// A lane on `track`, which has pictures of this codec, that writes nothing before `written_until` (90 kHz).
+    pub fn new(track: TrackId, codec: mp4::Codec, written_until: i64) -> VideoLane {
         VideoLane {
             track,
+            codec,
             entries: Vec::new(),
             held: None,
             end: written_until,
@@ -81,10 +83,19 @@ impl VideoLane {
         self.waits_for_key
     }
 
+    /// Whether the lane's track can have the frame: it has one codec.
+    pub fn takes(&self, frame: &Picture) -> bool {
+        frame.config.as_ref().is_none_or(|config| codec(config) == self.codec)
+    }
+
     /// A frame that is shown from media time `at` (90 kHz) on.
     pub fn push(&mut self, at: i64, frame: &Picture, writer: &mut Writer) -> Result<()> {
         if frame.after_loss {
             self.waits_for_key = true;
+        }
+        if !self.takes(frame) {
+            // Held back while the file began, or the first behind a restart: the next key frame begins another file.
+            return self.go_away(writer);
         }
         if self.waits_for_key && !frame.key {
             return Ok(());
@@ -161,10 +172,22 @@ impl VideoLane {
     }
 }
 
+fn codec(config: &VideoConfig) -> mp4::Codec {
+    match config {
+        VideoConfig::H264(_) => mp4::Codec::H264,
+        VideoConfig::Vp8 { .. } => mp4::Codec::Vp8,
+        VideoConfig::Vp9(_) => mp4::Codec::Vp9,
+        VideoConfig::Av1(_) => mp4::Codec::Av1,
+    }
+}
+
 /// The sample entry for a codec configuration and the clockwise turn that shows its pictures upright, degrees.
 pub fn sample_entry(config: &VideoConfig, rotation: u16) -> Result<SampleEntry> {
-    match config {
-        VideoConfig::H264(h264) => Ok(SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?.turned(rotation)),
-        other => Err(crate::Error::Unsupported(format!("{:?}", other.codec()))),
-    }
+    let entry = match config {
+        VideoConfig::H264(h264) => SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?,
+        VideoConfig::Vp8 { width, height } => SampleEntry::vp8(*width, *height),
+        VideoConfig::Vp9(vp9) => SampleEntry::vp9(vp9)?,
+        VideoConfig::Av1(av1) => SampleEntry::av1(av1)?,
+    };
+    Ok(entry.turned(rotation))
 }

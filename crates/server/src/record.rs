@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use recorder::messages::{AudioPlan, Command, FinishedFile, OutputPlan, Report, RoomJob, Settings, TaskJob};
+use recorder::messages::{Anew, AudioPlan, Command, FinishedFile, OutputPlan, Report, RoomJob, Settings, TaskJob};
 use rules::request::FileFormat;
 use rules::select::{Selection, StreamId, StreamKind};
 
@@ -104,6 +104,7 @@ fn task_job(plan: &RecordPlan, spool: &Path) -> TaskJob {
         select: Selection { targets: plan.users.iter().flat_map(both).collect(), ..Selection::default() },
         output: OutputPlan::Streams {
             audio: plan.audio,
+            anew: Anew::default(),
             max_silence_ms: MAX_SILENCE_MS,
             keep_source: plan.keep_source,
         },

@@ -22,7 +22,7 @@ pub struct Config {
     pub codec: Codec,
     /// FFmpeg's name of the encoder, such as `h264_nvenc`; `None` is the usual one of the codec, in software.
     pub encoder: Option<String>,
-    /// Pixels, both even.
+    /// Pixels; both even in H.264 and H.265.
     pub width: u32,
     pub height: u32,
     /// Frames per second, as a fraction; time stamps count these frames.
@@ -96,12 +96,15 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let sizes_ok = [self.width, self.height].iter().all(|side| (2..=8192).contains(side) && side % 2 == 0);
+        let step = if matches!(self.codec, Codec::H264 | Codec::H265) { 2 } else { 1 };
+        let sizes_ok = [self.width, self.height].iter().all(|side| (2..=8192).contains(side) && side % step == 0);
         let rates = [self.fps.0, self.fps.1, self.bitrate, self.buffer_ms, self.gop];
         if sizes_ok && rates.iter().all(|&rate| rate > 0 && rate < 1 << 30) {
             return Ok(());
         }
-        Err(Error::Argument(format!("no encoder takes {self:?}: sides are even, 2 to 8192; rates are positive")))
+        Err(Error::Argument(format!(
+            "no encoder takes {self:?}: sides are 2 to 8192, in H.264 and H.265 even; rates are positive"
+        )))
     }
 
     /// How the encoder found by name wants its pictures, if it makes what is asked for of pictures in memory.

@@ -95,6 +95,32 @@ pub fn is_key_frame(frame: &[u8]) -> Result<bool, Malformed> {
     Ok(!show_existing && r.bits(2)? == 0 && r.bit()?)
 }
 
+/// A temporal unit of OBUs that all have sizes, as an MP4 sample has it: without its delimiter. And what its sequence
+/// header says, if it has one.
+pub fn to_sample(mut unit: &[u8]) -> Result<(Vec<u8>, Option<Av1Config>), Malformed> {
+    let (mut sample, mut config) = (Vec::with_capacity(unit.len()), None);
+    while !unit.is_empty() {
+        let header = ObuHeader::parse(unit)?;
+        if !header.has_size {
+            return Err(Malformed("OBU: without a size"));
+        }
+        let (length, skip) = leb128(&unit[header.len..])?;
+        let begins = header.len + skip;
+        let (obu, rest) = unit.split_at_checked(begins + length as usize).ok_or(Malformed("OBU: it ends too early"))?;
+        match header.kind {
+            obu::TEMPORAL_DELIMITER => {}
+            kind => {
+                if kind == obu::SEQUENCE_HEADER {
+                    config = Some(Av1Config::parse(&obu[begins..])?);
+                }
+                sample.extend_from_slice(obu);
+            }
+        }
+        unit = rest;
+    }
+    Ok((sample, config))
+}
+
 impl Av1Config {
     /// Parses the payload of a sequence header OBU.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {

@@ -25,7 +25,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackReport {
     pub id: u32,
-    /// Type of the first sample entry: `avc1`, `hev1`, `mp4a`, `Opus`.
+    /// Type of the first sample entry: `avc1`, `hev1`, `vp08`, `vp09`, `av01`, `mp4a`, `Opus`.
     pub codec: String,
     /// Number of sample entries.
     pub entries: usize,

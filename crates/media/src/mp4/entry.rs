@@ -13,6 +13,9 @@ use shiguredo_mp4::{
 };
 
 use super::{Error, MAX_TIME, Result, rotation};
+use crate::bitstream::{av1::Av1Config, vp9::Vp9Config};
+
+mod web;
 
 /// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +29,9 @@ pub enum Kind {
 pub enum Codec {
     H264,
     H265,
+    Vp8,
+    Vp9,
+    Av1,
     Aac,
     Opus,
 }
@@ -36,6 +42,9 @@ impl Codec {
         match self {
             Codec::H264 => "h264",
             Codec::H265 => "h265",
+            Codec::Vp8 => "vp8",
+            Codec::Vp9 => "vp9",
+            Codec::Av1 => "av1",
             Codec::Aac => "aac",
             Codec::Opus => "opus",
         }
@@ -43,7 +52,7 @@ impl Codec {
 
     pub fn kind(self) -> Kind {
         match self {
-            Codec::H264 | Codec::H265 => Kind::Video,
+            Codec::H264 | Codec::H265 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Kind::Video,
             Codec::Aac | Codec::Opus => Kind::Audio,
         }
     }
@@ -80,6 +89,28 @@ impl SampleEntry {
         };
         let raw = build_hev1_box(vps, sps, pps, &config).map_err(|e| Error::Invalid(format!("H.265 entry: {e}")))?;
         Self::from_box(boxes::SampleEntry::Hev1(raw))
+    }
+
+    /// VP8: a sample is a frame.
+    pub fn vp8(width: u16, height: u16) -> Self {
+        Self { codec: Codec::Vp8, raw: web::vp8(width, height) }
+    }
+
+    /// VP9: a sample is a frame, or a superframe of all layers of a picture.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a picture that no entry can name.
+    pub fn vp9(config: &Vp9Config) -> Result<Self> {
+        Ok(Self { codec: Codec::Vp9, raw: web::vp9(config)? })
+    }
+
+    /// AV1: a sample is a temporal unit, all its OBUs with their sizes and without its delimiter; every key-frame sample
+    /// must begin with the sequence header.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a picture that no entry can name.
+    pub fn av1(config: &Av1Config) -> Result<Self> {
+        Ok(Self { codec: Codec::Av1, raw: web::av1(config)? })
     }
 
     /// AAC-LC at `sample_rate` Hz: 16000, 32000, 44100 or 48000. `config` is the AudioSpecificConfig and must say the
@@ -129,6 +160,9 @@ impl SampleEntry {
         let codec = match &raw {
             boxes::SampleEntry::Avc1(_) => Codec::H264,
             boxes::SampleEntry::Hev1(_) => Codec::H265,
+            boxes::SampleEntry::Vp08(_) => Codec::Vp8,
+            boxes::SampleEntry::Vp09(_) => Codec::Vp9,
+            boxes::SampleEntry::Av01(_) => Codec::Av1,
             boxes::SampleEntry::Mp4a(mp4a) if AAC_RATES.contains(&mp4a.audio.samplerate.integer) => Codec::Aac,
             boxes::SampleEntry::Opus(_) => Codec::Opus,
             _ => return Err(Error::Corrupt("unknown sample entry".into())),
@@ -240,7 +274,7 @@ impl SampleEntry {
     /// Ticks of one filler sample: a frame of silence, or 200 ms of a picture.
     pub fn filler_duration(&self) -> u32 {
         match self.codec {
-            Codec::H264 | Codec::H265 => self.timescale() / 5,
+            Codec::H264 | Codec::H265 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => self.timescale() / 5,
             Codec::Aac => 1024,
             Codec::Opus => 960,
         }

@@ -15,7 +15,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Error, HEAD, Result, SampleEntry,
+    Codec, Error, HEAD, Result, SampleEntry,
     disk::{Disk, FileDisk},
     finished::{Finished, Summary},
     head::{self, Head, State, TWIN},
@@ -25,9 +25,9 @@ use super::{
 
 /// Gives the bytes of filler media. Asked only for what is needed, once per file.
 pub trait Filler {
-    /// One black H.264 key frame of this size: its sample entry and the sample, with the parameter sets in band. Never
-    /// asked for a track of H.265.
-    fn black(&self, width: u16, height: u16) -> std::result::Result<(SampleEntry, Bytes), FillerError>;
+    /// One black key frame of this codec and size: its sample entry and the sample, with its parameter sets or sequence
+    /// header in band. Never asked for a track of H.265.
+    fn black(&self, codec: Codec, width: u16, height: u16) -> std::result::Result<(SampleEntry, Bytes), FillerError>;
     /// One silent frame, of [`SampleEntry::filler_duration`], for a track of this entry.
     fn silence(&self, entry: &SampleEntry) -> std::result::Result<Bytes, FillerError>;
 }

@@ -73,7 +73,7 @@ impl TrackSummary {
 }
 
 /// By their numbers in files: new ones come at the end.
-const CODECS: [Codec; 4] = [Codec::H264, Codec::Aac, Codec::Opus, Codec::H265];
+const CODECS: [Codec; 7] = [Codec::H264, Codec::Aac, Codec::Opus, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1];
 
 impl Summary {
     pub fn encode(&self) -> Vec<u8> {

@@ -5,7 +5,8 @@ use std::io;
 use bytes::Bytes;
 
 use super::{
-    Filler, FillerError, FinishOptions, SampleEntry, Writer, check::check_on, disk::Disk, finish::finish_on, head,
+    Codec, Filler, FillerError, FinishOptions, SampleEntry, Writer, check::check_on, disk::Disk, finish::finish_on,
+    head,
 };
 
 /// Recovers, finishes and checks a file of these bytes. Must not panic, whatever they are.
@@ -83,7 +84,7 @@ impl Disk for Memory {
 struct Zeros;
 
 impl Filler for Zeros {
-    fn black(&self, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Err("no black".into())
     }
 

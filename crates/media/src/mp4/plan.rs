@@ -90,9 +90,9 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
                 laid.filler = Some(own_picture(&laid.media).ok_or(Error::Empty)?);
                 continue;
             }
-            Codec::H264 => {
+            codec @ (Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1) => {
                 let (width, height) = laid.track.size();
-                let (entry, sample) = filler.black(width, height).map_err(failed)?;
+                let (entry, sample) = filler.black(codec, width, height).map_err(failed)?;
                 let entry = entry.turned(laid.track.rotation());
                 (add_entry(&mut laid.track, entry)?, sample, 1)
             }

@@ -32,7 +32,8 @@ pub struct Sample {
     pub key: bool,
     /// The picture before stood still: a hole before this sample is no gap, but lengthens the one before.
     pub after_still: bool,
-    /// H.264 and H.265: NAL units behind 4-byte lengths. AAC: a raw frame. Opus: a packet.
+    /// H.264 and H.265: NAL units behind 4-byte lengths. VP8, VP9: a frame (VP9: or a superframe). AV1: OBUs with sizes.
+    /// AAC: a raw frame. Opus: a packet.
     pub data: Bytes,
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use media::mp4::{
-    Anchor, Error, Filler, FillerError, FinishOptions, HEAD, Sample, SampleEntry, TrackId, Writer, check, finish,
+    Anchor, Codec, Error, Filler, FillerError, FinishOptions, HEAD, Sample, SampleEntry, TrackId, Writer, check, finish,
 };
 use shiguredo_mp4::bitstream::{aac::parse_adts_frame, h264};
 
@@ -68,7 +68,7 @@ const AAC: &str = "-c:a aac -b:a 64k -ar 48000 -ac 2 -f adts";
 struct FfmpegFiller<'a>(&'a Path);
 
 impl Filler for FfmpegFiller<'_> {
-    fn black(&self, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         let args = format!("-f lavfi -i color=black:s={width}x{height} -frames:v 1 {X264}");
         let (entry, mut pictures) = pictures(&make(self.0, "black.h264", &args));
         Ok((entry, pictures.remove(0).1))

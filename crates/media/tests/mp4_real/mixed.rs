@@ -34,7 +34,7 @@ fn pictures(stream: &[u8]) -> (SampleEntry, Vec<(bool, Bytes)>) {
 struct Silence(Bytes);
 
 impl Filler for Silence {
-    fn black(&self, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Err("asked for black".into())
     }
 

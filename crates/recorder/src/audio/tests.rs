@@ -13,8 +13,9 @@ fn lane() -> AacLane {
     let dir = tempfile::tempdir().expect("a folder");
     let anchor = Anchor { epoch_ns: 0, note: Vec::new() };
     let mut writer = Writer::create(&dir.path().join("sound.mp4"), anchor).expect("a file");
-    let entry = AudioLane::entry(AudioPlan::Aac { channels: 1, bitrate: 64_000 }).expect("an entry");
-    AacLane::new(writer.add_track(entry).expect("a track"), 1, 64_000, 0).expect("a lane")
+    let entry = AudioLane::entry(AudioPlan::Aac { rate: 48_000, channels: 1, bitrate: 64_000 }).expect("an entry");
+    AacLane::new(writer.add_track(entry).expect("a track"), AacForm { rate: 48_000, channels: 1, bitrate: 64_000 }, 0)
+        .expect("a lane")
 }
 
 /// What lies on the grid of speech without these packets.

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use codec::mux;
-use media::mp4::{Codec, Content, Kind, Played, SampleEntry, Tail};
+use media::mp4::{Codec, Content, Filler, Kind, Played, SampleEntry, Tail};
 
 use super::{Facts, Output, clock, files};
+use crate::disk::BlackAndSilence;
 use crate::{Error, Result};
 
 const RATE: u32 = crate::video::RATE;
@@ -21,6 +23,8 @@ struct Open {
     muxer: mux::Muxer,
     /// Names of the codecs of the picture and of the sound.
     names: [Option<&'static str>; 2],
+    /// A black picture, once one was needed.
+    black: Option<Bytes>,
 }
 
 impl Webm {
@@ -33,10 +37,19 @@ impl Webm {
 fn codec_of(entry: &SampleEntry) -> Result<mux::Codec> {
     match entry.codec() {
         Codec::Opus => Ok(mux::Codec::Opus),
+        Codec::Vp8 => Ok(mux::Codec::Vp8),
+        Codec::Vp9 => Ok(mux::Codec::Vp9),
+        Codec::Av1 => Ok(mux::Codec::Av1),
         codec @ (Codec::H264 | Codec::H265 | Codec::Aac) => {
             Err(Error::Format(format!("WebM takes no {}, and it is not encoded anew", codec.name())))
         }
     }
+}
+
+fn black(entry: &SampleEntry) -> Result<Bytes> {
+    let (width, height) = entry.size();
+    let black = BlackAndSilence.black(entry.codec(), width, height);
+    black.map(|(_, sample)| sample).map_err(|error| Error::Format(error.to_string()))
 }
 
 impl Open {
@@ -59,7 +72,7 @@ impl Open {
             streams.push(mux::Stream { codec, timescale: RATE, shape });
             *name = Some(entry.codec().name());
         }
-        Ok(Open { muxer: mux::Muxer::create(mux::Format::Webm, path, &streams)?, names })
+        Ok(Open { muxer: mux::Muxer::create(mux::Format::Webm, path, &streams)?, names, black: None })
     }
 
     fn push(&mut self, played: &Played, tail: &Tail) -> Result<()> {
@@ -74,7 +87,14 @@ impl Open {
                 let count = (i64::from(played.duration) / samples).max(1);
                 (0..count).try_for_each(|n| self.write(stream, at + n * samples * i64::from(RATE) / 48_000, true, data))
             }
-            (Content::Filler, Kind::Video) => Ok(()),
+            (Content::Filler, Kind::Video) => {
+                let black = match (&self.black, tail.entry(Kind::Video, 0)) {
+                    (Some(black), _) => black.clone(),
+                    (None, Some(entry)) => self.black.insert(black(entry)?).clone(),
+                    (None, None) => return Ok(()),
+                };
+                self.write(stream, at, true, &black)
+            }
         }
     }
 

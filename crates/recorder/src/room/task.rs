@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use media::packet::VideoCodec;
 use rules::request::FileFormat;
 use rules::select::{MAX_STREAMS, Source, StreamId};
 use rules::time::{MILLI_NS, Mono, Wall};
@@ -15,6 +16,7 @@ use crate::growing::Place;
 use crate::messages::{AudioPlan, MixChange, OutputPlan, OwnEnd, Settings, TaskJob};
 use crate::mix::thread::MixThread;
 use crate::mix::{MixEvent, MixJob};
+use crate::pictures::{Form, PicturePlan, Target};
 use crate::sync::SyncQueue;
 use crate::take::{Take, TakeEvent, TakePlan};
 use crate::unit::Unit;
@@ -67,7 +69,13 @@ impl Wanted {
 
 /// What the task makes of its streams.
 enum Output {
-    Takes { audio: AudioPlan, max_silence: i64, keep_source: bool, takes: BTreeMap<StreamId, Take> },
+    Takes {
+        audio: AudioPlan,
+        pictures: PicturePlan,
+        max_silence: i64,
+        keep_source: bool,
+        takes: BTreeMap<StreamId, Take>,
+    },
     Mix(Box<Mixing>),
 }
 
@@ -77,9 +85,10 @@ impl Task {
     pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
         let output = match &job.output {
-            OutputPlan::Streams { audio, max_silence_ms, keep_source } => Output::Takes {
+            OutputPlan::Streams { audio, anew, max_silence_ms, keep_source } => Output::Takes {
                 // WebM takes no other sound.
                 audio: if job.formats.contains(&FileFormat::Webm) { AudioPlan::Opus } else { *audio },
+                pictures: PicturePlan::of(&job.formats, *anew),
                 max_silence: max_silence_ms.saturating_mul(MILLI_NS),
                 keep_source: *keep_source,
                 takes: BTreeMap::new(),
@@ -96,9 +105,13 @@ impl Task {
         Ok(Task { job, lock, output, stopping: None, idle_since: None, noted: BTreeSet::new() })
     }
 
-    /// Whether the task decodes what it records, so that every codec will do.
-    pub fn decodes(&self) -> bool {
-        matches!(self.output, Output::Mix(_))
+    /// How pictures that were sent in this codec are encoded anew for it; nothing when it takes them as they come.
+    pub fn target(&self, sent: VideoCodec) -> Option<Target> {
+        match &self.output {
+            Output::Takes { pictures, .. } if !self.job.audio_only => pictures.target(sent),
+            // A mix decodes every codec.
+            _ => None,
+        }
     }
 
     /// How the track has to be received for it, if it has to.
@@ -149,7 +162,7 @@ impl Task {
         }
         let stream = &published.stream;
         let (audio, max_silence, keep_source, takes) = match &mut self.output {
-            Output::Takes { audio, max_silence, keep_source, takes } => (*audio, *max_silence, *keep_source, takes),
+            Output::Takes { audio, max_silence, keep_source, takes, .. } => (*audio, *max_silence, *keep_source, takes),
             Output::Mix(mix) => return mix.refusal(stream).or_else(|| published.note.clone()),
         };
         if takes.contains_key(stream) {
@@ -213,10 +226,10 @@ impl Task {
             }
     }
 
-    /// Takes one unit of a stream.
-    pub fn push(&mut self, stream: &StreamId, unit: &Unit, clock: &Clock, now: Mono) -> Told {
+    /// Takes one unit of a stream; a picture has a form.
+    pub fn push(&mut self, stream: &StreamId, form: Option<Form>, unit: &Unit, clock: &Clock, now: Mono) -> Told {
         let late = self.stopping.is_some_and(|since| unit.arrival() > since);
-        let unwanted = self.job.audio_only && matches!(unit, Unit::Picture(_));
+        let unwanted = form.is_some_and(|form| self.job.audio_only || self.target(form.sent) != form.made);
         if late || unwanted {
             return Ok(None);
         }

@@ -16,7 +16,6 @@ use crate::mix::MixEvent;
 use crate::take::TakeEvent;
 use crate::track::TrackReceiver;
 use crate::transcode::Transcoder;
-use crate::unit::Unit;
 
 /// How long a stop waits for packets that were sent again, when some are missing.
 const STOP_PATIENCE_NS: i64 = 500 * MILLI_NS;
@@ -48,6 +47,7 @@ impl Room {
         for published in self.tracks.all().cloned().collect::<Vec<_>>() {
             self.offer(id, &published);
         }
+        self.update_transcoders();
         self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
     }
 
@@ -128,9 +128,10 @@ impl Room {
             }
             self.deliver(&sid, now);
         }
-        self.deliver_transcoded(id, now);
+        self.deliver_transcoded_of(id, now);
         let Some(mut task) = self.tasks.remove(&id) else { return };
         self.selection_changed = true;
+        self.update_transcoders();
         if self.connection != Connection::Up {
             // What was not received is black, and no picture that stands still.
             for stream in task.streams() {
@@ -147,15 +148,12 @@ impl Room {
     }
 
     /// Hands over what is still being transcoded of the task's streams.
-    fn deliver_transcoded(&mut self, id: i64, now: Mono) {
+    fn deliver_transcoded_of(&mut self, id: i64, now: Mono) {
         let Some(task) = self.tasks.get(&id) else { return };
         let own = |sid: &Arc<str>| self.receivers.get(sid).is_some_and(|receiver| task.records(receiver.stream()));
         let sids: Vec<Arc<str>> = self.transcoders.keys().filter(|sid| own(sid)).cloned().collect();
         for sid in sids {
-            let Some(stream) = self.receivers.get(&sid).map(|receiver| receiver.stream().clone()) else { continue };
-            let rest = self.transcoders.get_mut(&sid).map(Transcoder::rest).unwrap_or_default();
-            self.units.extend(rest.into_iter().map(Unit::Picture));
-            self.deliver_to(&stream, now);
+            self.deliver_transcoded(&sid, now, Transcoder::rest);
         }
     }
 

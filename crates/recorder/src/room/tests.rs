@@ -9,7 +9,7 @@ use rules::request::FrameFill;
 use rules::select::{MAX_STREAMS, Selection, StreamKind};
 
 use super::*;
-use crate::messages::{AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, TaskJob, VideoPlan};
+use crate::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, TaskJob, VideoPlan};
 use crate::order;
 
 fn job(dir: &Path, output: OutputPlan) -> TaskJob {
@@ -65,7 +65,8 @@ fn with_sound(identity: &str) -> Participant {
 
 #[test]
 fn a_user_whose_id_makes_no_file_name_is_in_a_mix_all_the_same() {
-    let streams = OutputPlan::Streams { audio: AudioPlan::Opus, max_silence_ms: 0, keep_source: false };
+    let streams =
+        OutputPlan::Streams { audio: AudioPlan::Opus, anew: Anew::default(), max_silence_ms: 0, keep_source: false };
     // Of three bytes each, which are nine in a name.
     let user = "陈".repeat(23);
     for (output, mixed) in [(streams, false), (mix(), true)] {

@@ -1,7 +1,8 @@
-//! A file that has become as long as files may: the next one begins with a key frame, without a picture or a sample of
-//! sound missing or there twice.
+//! A file that has become as long as files may, or whose picture comes back in another codec: the next one begins with a
+//! key frame, without a picture or a sample of sound missing or there twice.
 //!
-//! The new file's media time 0 lies on the old one's grid of sound, at or up to 21 ms after the key frame. The old file
+//! The new file's media time 0 lies on the old one's grid of sound, at or up to a frame (21 ms at 48 kHz) after the key
+//! frame. The old file
 //! gets sound up to there, which may come a little later than the picture; the lane of sound then moves on.
 
 use std::time::Duration;
@@ -22,8 +23,6 @@ const PATIENCE_NS: i64 = 3 * SECOND_NS;
 const NEAR_NS: i64 = 5 * SECOND_NS;
 /// The same for the bound in bytes: this part of it.
 const NEAR_PART: u64 = 16;
-/// Samples of sound per second.
-const SOUND_RATE: u32 = 48_000;
 
 /// The file before the present one, as long as its sound is not complete.
 pub(super) struct Before {
@@ -77,11 +76,17 @@ pub(super) fn may_begin(file: &OpenFile, unit: &Unit) -> bool {
     }
 }
 
-/// The first frame of the file's grid of sound that begins at `at` or later, and when that is.
-pub(super) fn grid_after(epoch: Mono, at: Mono) -> (i64, Mono) {
-    let position = ns_to_ticks(at.since(epoch), SOUND_RATE);
+/// Whether the unit is a key frame of another codec than the file's pictures.
+pub(super) fn changes_codec(file: &OpenFile, unit: &Unit) -> bool {
+    let Unit::Picture(picture) = unit else { return false };
+    picture.key && file.video.as_ref().is_some_and(|lane| !lane.takes(picture))
+}
+
+/// The first frame of the file's grid of sound, which has this rate, that begins at `at` or later, and when that is.
+pub(super) fn grid_after(epoch: Mono, at: Mono, rate: u32) -> (i64, Mono) {
+    let position = ns_to_ticks(at.since(epoch), rate);
     let index = position.div_euclid(FRAME) + i64::from(position.rem_euclid(FRAME) != 0);
-    (index, epoch.plus(ticks_to_ns(index * FRAME, SOUND_RATE)))
+    (index, epoch.plus(ticks_to_ns(index * FRAME, rate)))
 }
 
 impl Take {
@@ -99,7 +104,7 @@ impl Take {
             present.audio_track = Some(track);
             present.audio = Some(lane.split(index, &mut old.file.writer, track, writer)?);
         }
-        let end = ticks_to_ns(index * FRAME, SOUND_RATE);
+        let end = ticks_to_ns(index * FRAME, self.plan.audio.rate());
         if let Some(lane) = &mut old.video {
             lane.finish(Some(ns_to_ticks(end, RATE)), &mut old.file.writer)?;
         }

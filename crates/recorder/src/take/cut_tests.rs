@@ -128,6 +128,32 @@ fn files_behind_each_other_are_what_one_would_be() {
 }
 
 #[test]
+fn files_of_every_rate_of_sound_join_to_the_sample() {
+    for rate in [16_000, 32_000, 44_100] {
+        for late in [(0, 0), (700, 0), (0, 900)] {
+            let plan = AudioPlan::Aac { rate, channels: 1, bitrate: 64_000 };
+            let whole = record(plan, 1 << 40, 12, late, |_| true);
+            let parts = record(plan, 3_500, 12, late, |_| true);
+            assert_eq!((whole.len(), parts.len()), (1, 3), "{rate} {late:?}");
+            // As decoded, at 48 kHz. What is at the edges of a file its decoder's resampler begins and ends in its own way.
+            let (expected, mut begins) = (&whole[0].sound, Duration::ZERO);
+            for (n, part) in parts.iter().enumerate() {
+                let from = (begins.as_secs_f64() * 48_000.0).round() as usize;
+                begins += part.length;
+                let inside = 500..part.sound.len().min(11 * 48_000 - from) - 500;
+                let apart = difference(&part.sound[inside.clone()], &expected[from + 500..from + inside.end]);
+                // As much as half a sample.
+                assert!(apart < 0.06, "{rate} {late:?}: the sound differs by {apart} behind {from}");
+                let short = part.length.as_secs_f64() - part.sound.len() as f64 / 48_000.0;
+                // The last one ends with the picture.
+                assert!((0.0..0.003).contains(&short) || n == 2, "{rate} {late:?}: {short} s");
+            }
+            assert!(begins.abs_diff(whole[0].length) < Duration::from_millis(66), "{rate} {late:?}: {begins:?}");
+        }
+    }
+}
+
+#[test]
 fn packets_that_are_kept_are_there_once() {
     let whole = record(AudioPlan::Opus, 1 << 40, 12, (700, 0), |_| true);
     let parts = record(AudioPlan::Opus, 3_500, 12, (700, 0), |_| true);

@@ -2,7 +2,7 @@
 
 use rules::error::{ApiError, ErrorKind};
 use rules::layout::Plan;
-use rules::request::{AacProfile, FileFormat, Mode, StartRecord, Storage, VideoCodec};
+use rules::request::{AacProfile, AudioOutput, FileFormat, Mode, StartRecord, Storage, VideoCodec};
 
 /// x265 makes no smaller pictures, pixels.
 const SMALLEST_H265: u32 = 16;
@@ -13,7 +13,8 @@ pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
         let message = format!("{field}: {what} is not available yet on this server; available: {instead}");
         Err(ApiError::new(ErrorKind::NotAvailableYet, message))
     };
-    if matches!(start.mode, Mode::Mixed(_)) && start.encode.audio_profile != AacProfile::Lc {
+    let encodes_aac = matches!(start.mode, Mode::Mixed(_)) || start.extension.audio == AudioOutput::Aac;
+    if encodes_aac && start.encode.audio_profile != AacProfile::Lc {
         return refuse("Encode.AudioProfile", "HE-AAC (FFmpeg's own encoder has none)", "0 (Lc)");
     }
     if let Some(plan) = Plan::of(start).filter(|_| start.encode.video_codec == VideoCodec::ByteVc1)

@@ -399,6 +399,7 @@ async fn what_the_service_refuses() {
             400,
             "InvalidParameter.NotAvailableYet",
         ),
+        (start(&|b| b["Encode"] = json!({ "AudioProfile": 1 })), 400, "InvalidParameter.NotAvailableYet"),
         (
             start(&|b| {
                 b["RecordMode"] = json!(0);

@@ -1,7 +1,7 @@
 //! Each rule broken once, and a folder in which nothing is.
 
 use bytes::Bytes;
-use media::mp4::{self, Anchor, Filler, FillerError, FinishOptions, Sample, SampleEntry, Writer};
+use media::mp4::{self, Anchor, Codec, Filler, FillerError, FinishOptions, Sample, SampleEntry, Writer};
 use rules::ids::TaskKey;
 use rules::select::{StreamId, StreamKind};
 use store::{NewFile, NewTask, Start, Task, TaskStep, Vid};
@@ -78,7 +78,7 @@ impl Bench {
 struct NoFiller;
 
 impl Filler for NoFiller {
-    fn black(&self, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Err("sound only".into())
     }
 

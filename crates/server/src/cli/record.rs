@@ -76,7 +76,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         out: args.out.clone(),
         users: args.user.clone(),
         audio: match args.audio {
-            Audio::Aac => AudioPlan::Aac { channels: 2, bitrate: 2 * AAC_BITRATE },
+            Audio::Aac => AudioPlan::Aac { rate: 48_000, channels: 2, bitrate: 2 * AAC_BITRATE },
             Audio::Opus => AudioPlan::Opus,
         },
         keep_source: args.keep_source,

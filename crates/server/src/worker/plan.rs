@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use recorder::messages::{AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, VideoPlan};
+use recorder::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, VideoPlan};
 use rules::layout;
 use rules::request::{AudioOutput, Encode, StartRecord, VideoCodec};
 use serde_json::Value;
@@ -42,7 +42,11 @@ pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> 
             max_silence_ms: i64::from(request.control.max_silence_s) * 1000,
             audio: match request.extension.audio {
                 AudioOutput::Opus => AudioPlan::Opus,
-                AudioOutput::Aac => AudioPlan::Aac { channels, bitrate },
+                AudioOutput::Aac => AudioPlan::Aac { rate, channels, bitrate },
+            },
+            anew: Anew {
+                fps: Some(request.encode.video_fps),
+                bitrate: Some(request.encode.video_bitrate_kbps * 1000).filter(|bitrate| *bitrate > 0),
             },
             keep_source: request.extension.keep_source,
         },

@@ -1,4 +1,4 @@
-//! Looking into the pictures of a file: NAL units behind lengths.
+//! Looking into the pictures of a file: NAL units behind lengths, frames of VP8 and VP9, OBUs of AV1.
 
 use super::{Disk, track::Placed};
 
@@ -7,6 +7,9 @@ use super::{Disk, track::Placed};
 pub(super) enum Coding {
     H264,
     H265,
+    Vp8,
+    Vp9,
+    Av1,
 }
 
 impl Coding {
@@ -19,6 +22,11 @@ impl Coding {
         }
     }
 }
+
+/// Types of OBUs.
+const OBU_SEQUENCE_HEADER: u8 = 1;
+const OBU_FRAME_HEADER: u8 = 3;
+const OBU_FRAME: u8 = 6;
 
 /// A file read from front to back, much at once.
 pub(super) struct Window<'a> {
@@ -48,10 +56,61 @@ impl<'a> Window<'a> {
         inside(self)
     }
 
-    /// Whether decoding can begin with the sample, by its first slice; `None` when its NAL units do not add up to it.
+    /// Whether decoding can begin with the sample, by its first slice or frame; `None` when it is no sample of that coding.
     pub fn is_key(&mut self, sample: &Placed, coding: Coding) -> Option<bool> {
-        let mut at = sample.offset;
-        let end = at.checked_add(sample.size.into())?;
+        let end = sample.offset.checked_add(sample.size.into())?;
+        match coding {
+            Coding::H264 | Coding::H265 => self.begins_with_key_slice(sample.offset, end, coding),
+            Coding::Vp8 => Some(self.read::<1>(sample.offset)?[0] & 1 == 0),
+            Coding::Vp9 => {
+                let [first] = self.read(sample.offset)?;
+                // A reserved bit follows the profile where that is 3; then "show an existing frame", then "not a key frame".
+                let after_profile = if first & 0x30 == 0x30 { first << 1 } else { first };
+                (first >> 6 == 2).then_some(after_profile & 0x0c == 0)
+            }
+            Coding::Av1 => self.begins_with_key_frame(sample.offset, end),
+        }
+    }
+
+    /// Of a temporal unit; a key frame without a sequence header is none to begin with.
+    fn begins_with_key_frame(&mut self, mut at: u64, end: u64) -> Option<bool> {
+        let mut has_header = false;
+        while at < end {
+            let [first] = self.read(at)?;
+            let (extended, sized) = (first & 4 != 0, first & 2 != 0);
+            at += if extended { 2 } else { 1 };
+            let len = if sized { self.leb128(&mut at)? } else { end.checked_sub(at)? };
+            if len > end.checked_sub(at)? {
+                return None;
+            }
+            match first >> 3 & 15 {
+                OBU_SEQUENCE_HEADER => has_header = true,
+                OBU_FRAME | OBU_FRAME_HEADER => {
+                    // "Show an existing frame", two bits of the type (0 for a key frame), "show this frame".
+                    let [header] = self.read(at)?;
+                    return Some(header >> 4 == 1 && has_header);
+                }
+                _ => {}
+            }
+            at += len;
+        }
+        None
+    }
+
+    fn leb128(&mut self, at: &mut u64) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..28).step_by(7) {
+            let [byte] = self.read(*at)?;
+            *at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn begins_with_key_slice(&mut self, mut at: u64, end: u64, coding: Coding) -> Option<bool> {
         while end - at >= 5 {
             let [a, b, c, d, header] = self.read(at)?;
             let len = u64::from(u32::from_be_bytes([a, b, c, d]));

@@ -183,6 +183,9 @@ impl Track {
         match &self.entries.first()?.kind {
             b"avc1" => Some(Coding::H264),
             b"hev1" => Some(Coding::H265),
+            b"vp08" => Some(Coding::Vp8),
+            b"vp09" => Some(Coding::Vp9),
+            b"av01" => Some(Coding::Av1),
             _ => None,
         }
     }
@@ -195,7 +198,8 @@ impl Track {
         }
     }
 
-    /// The samples in `stss` are those whose picture is a random access point (in H.264, an IDR picture).
+    /// The samples in `stss` are those whose picture is a random access point (in H.264, an IDR picture; in AV1, a key
+    /// frame behind its sequence header).
     pub fn check_keys(&self, disk: &dyn Disk, samples: &[Placed], faults: &mut Vec<String>) {
         let (Some(keys), Some(coding)) = (&self.keys, self.picture()) else { return };
         let mut keys = keys.iter().copied().peekable();

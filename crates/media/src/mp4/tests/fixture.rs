@@ -7,7 +7,7 @@ use shiguredo_mp4::{
     boxes::{FtypBox, MoovBox, RootBox},
 };
 
-use crate::mp4::{Filler, FillerError, Sample, SampleEntry};
+use crate::mp4::{Codec, Filler, FillerError, Sample, SampleEntry};
 
 /// Bits of an H.264 or H.265 header.
 #[derive(Default)]
@@ -81,7 +81,7 @@ pub const SILENCE: &[u8] = b"silence";
 pub const BLACK: &[u8] = b"black";
 
 impl Filler for TestFiller {
-    fn black(&self, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Ok((video(width, height, 255), picture(true, BLACK)))
     }
 

@@ -15,7 +15,7 @@ use crate::mp4::{
 struct NoBlack;
 
 impl Filler for NoBlack {
-    fn black(&self, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
         Err("asked for black".into())
     }
 

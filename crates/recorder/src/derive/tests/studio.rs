@@ -9,17 +9,18 @@ use media::bitstream::{annex_b, h264};
 use media::mp4::{Anchor, FinishOptions, Sample, SampleEntry, TrackId, Writer};
 use rules::request::FileFormat;
 use rules::select::{StreamId, StreamKind};
-use rules::time::Wall;
+use rules::time::{Mono, Wall, ticks_to_ns};
 use synth::clip::{ClipSpec, Live};
 use synth::probe::{ProbeOptions, ProbeReport, probe_file};
 
 use super::super::{Following, Made};
-use crate::audio::{AudioLane, Sound};
+use crate::audio::AudioLane;
 use crate::disk::BlackAndSilence;
 use crate::messages::{AudioPlan, FileName};
 use crate::names;
+use crate::unit::SoundPacket;
 
-pub const AAC: AudioPlan = AudioPlan::Aac { channels: 2, bitrate: 64_000 };
+pub const AAC: AudioPlan = AudioPlan::Aac { rate: 48_000, channels: 2, bitrate: 64_000 };
 /// Unix time of media time 0.
 pub const EPOCH_NS: i64 = 1_700_000_000_000_000_000;
 pub const FPS: u64 = 30;
@@ -159,11 +160,12 @@ impl Studio {
         let writer = self.writer.as_mut().expect("the file grows");
         let track = *self.tracks[1]
             .get_or_insert_with(|| writer.add_track(AudioLane::entry(self.plan).expect("an entry")).expect("a track"));
-        let lane = self
-            .lane
-            .get_or_insert_with(|| AudioLane::new(self.plan, track, writer.end(track) as i64).expect("an encoder"));
-        let position = packet as i64 * 960;
-        lane.push(&Sound { position, packet: &data, duration: 960, after_loss: false }, writer).expect("taken");
+        let lane = self.lane.get_or_insert_with(|| {
+            AudioLane::new(self.plan, track, Mono(0), writer.end(track) as i64).expect("an encoder")
+        });
+        let at = Mono(ticks_to_ns(packet as i64 * 960, 48_000));
+        let sound = SoundPacket { at, arrival: at, data, duration: 960, after_loss: false };
+        lane.push(&sound, writer).expect("taken");
     }
 
     /// What a follower does once a second.
