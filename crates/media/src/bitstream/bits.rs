@@ -63,6 +63,10 @@ impl<'a> BitReader<'a> {
         i32::try_from(value).map_err(|_| Malformed("exp-Golomb code"))
     }
 
+    pub fn bits_read(&self) -> usize {
+        self.position
+    }
+
     /// Whole bytes not yet begun.
     pub fn bytes_read(&self) -> usize {
         self.position.div_ceil(8)

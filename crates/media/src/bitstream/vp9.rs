@@ -1,5 +1,7 @@
 //! VP9: the uncompressed header of a frame (VP9 bitstream specification, 6.2), up to the picture size.
 
+pub mod layers;
+
 use super::{BitReader, Malformed};
 
 /// What a `vpcC` box and the recorder must know of a VP9 stream.

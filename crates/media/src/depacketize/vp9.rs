@@ -1,8 +1,8 @@
-//! VP9 payloads (RFC 9628) to frames. The spatial layers of a picture become one superframe.
+//! VP9 payloads (RFC 9628) to frames. The spatial layers of a picture become one superframe, of which the last frame is shown.
 
 use super::vp8::{PictureId, take};
 use super::{DropReason, Format, LastConfig, Picture};
-use crate::bitstream::vp9;
+use crate::bitstream::vp9::{self, layers::Layers};
 use crate::packet::VideoConfig;
 
 /// Frames a superframe index can list.
@@ -13,6 +13,7 @@ pub(super) struct Vp9 {
     data: Vec<u8>,
     /// Where in `data` each layer's frame begins.
     layers: Vec<usize>,
+    stream: Layers,
     /// The last packet ended a layer's frame.
     layer_ended: bool,
     /// Sizes by spatial layer, from the scalability structure last received.
@@ -129,6 +130,7 @@ impl Format for Vp9 {
         });
         let continuous = config.is_some() || PictureId::continuous(self.last_id, self.picture_id, missing);
         self.last_id = self.picture_id;
+        self.hide_lower_layers();
         self.write_index();
         let data = std::mem::take(&mut self.data);
         self.discard();
@@ -144,6 +146,25 @@ impl Format for Vp9 {
 }
 
 impl Vp9 {
+    fn hide_lower_layers(&mut self) {
+        if self.layers.len() == 1 {
+            // What cannot be read is followed by what cannot be read, up to a key frame.
+            _ = self.stream.follow(&self.data, false);
+            return;
+        }
+        let data = std::mem::take(&mut self.data);
+        let ends: Vec<usize> = self.layers.iter().skip(1).copied().chain([data.len()]).collect();
+        let last = ends.len() - 1;
+        for (n, (begin, end)) in self.layers.iter_mut().zip(ends).enumerate() {
+            let frame = &data[*begin..end];
+            *begin = self.data.len();
+            match self.stream.follow(frame, n < last) {
+                Ok(Some(hidden)) => self.data.extend(hidden),
+                _ => self.data.extend_from_slice(frame),
+            }
+        }
+    }
+
     /// Appends the superframe index when there is more than one frame (VP9 specification, annex B).
     fn write_index(&mut self) {
         if self.layers.len() < 2 {

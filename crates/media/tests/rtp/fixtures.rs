@@ -6,6 +6,8 @@ pub const BASELINE: &[u8] = include_bytes!("../fixtures/baseline_slices.h264");
 pub const HIGH: &[u8] = include_bytes!("../fixtures/high_aud_filler.h264");
 pub const VP8: &[u8] = include_bytes!("../fixtures/vp8.ivf");
 pub const VP9: &[u8] = include_bytes!("../fixtures/vp9.ivf");
+/// Of a browser: superframes of two spatial layers each.
+pub const VP9_LAYERS: &[u8] = include_bytes!("../fixtures/vp9_layers.ivf");
 pub const AV1: &[u8] = include_bytes!("../fixtures/av1.ivf");
 
 /// The NAL units of each access unit of an Annex B file.
@@ -47,4 +49,13 @@ pub fn ivf(file: &[u8]) -> Vec<Vec<u8>> {
         rest = &rest[12 + size..];
     }
     frames
+}
+
+/// The two frames of a superframe whose sizes take four bytes each (VP9 specification, annex B).
+pub fn layers(superframe: &[u8]) -> [&[u8]; 2] {
+    let index = superframe.len() - 10;
+    let length = |at: usize| u32::from_le_bytes(superframe[at..at + 4].try_into().expect("four bytes")) as usize;
+    let (low, high) = superframe[..index].split_at(length(index + 1));
+    assert_eq!(high.len(), length(index + 5));
+    [low, high]
 }

@@ -3,8 +3,9 @@
 use media::depacketize::{DropReason, Output};
 use media::packet::{RtpPacket, VideoCodec, VideoConfig};
 
-use crate::fixtures::{VP8, VP9, ivf};
+use crate::fixtures::{VP8, VP9, VP9_LAYERS, ivf, layers};
 use crate::{STEP, frames, lose_each_packet, packetize, receive};
+use media::bitstream::vp9::layers::Layers;
 
 fn vp8_packets(mtu: usize) -> Vec<RtpPacket> {
     // The picture id wraps on the way.
@@ -47,20 +48,22 @@ fn vp9_tells_its_format() {
 
 #[test]
 fn spatial_layers_become_a_superframe() {
-    let source = ivf(VP9);
-    // Any two frames serve as the layers of a picture here.
-    let layers: Vec<[&[u8]; 2]> = source.chunks(2).map(|pair| [&pair[0][..], &pair[1][..]]).collect();
-    let sizes = [(192, 108), (384, 216)];
+    let source = ivf(VP9_LAYERS);
+    let layers: Vec<[&[u8]; 2]> = source.iter().map(|superframe| layers(superframe)).collect();
+    let sizes = [(320, 180), (640, 360)];
     let packets = |sizes: &[(u16, u16)]| {
         packetize::stream(layers.iter().zip(0..).map(|(layers, id)| packetize::vp9(layers, id, sizes, 300)))
     };
     let got = frames(receive(VideoCodec::Vp9, packets(&sizes)));
-    assert_eq!(got.len(), 12);
+    assert_eq!(got.len(), 10);
+    let mut stream = Layers::default();
     for (frame, [low, high]) in got.iter().zip(&layers) {
+        let low = stream.follow(low, true).expect("readable").expect("shown as it came");
+        assert_eq!(stream.follow(high, false), Ok(None), "the one that is shown stays as it is");
         let (a, b) = ((low.len() as u32).to_le_bytes(), (high.len() as u32).to_le_bytes());
-        assert!(frame.data == [low, high, &[0xd9][..], &a, &b, &[0xd9]].concat());
+        assert!(frame.data == [&low[..], high, &[0xd9], &a, &b, &[0xd9]].concat());
     }
-    assert_eq!(got[0].config.as_deref().expect("a key frame").dimensions(), (384, 216));
+    assert_eq!(got[0].config.as_deref().expect("a key frame").dimensions(), (640, 360));
 
     // The packet that ends a layer's frame is lost: the whole picture goes.
     let mut thinned = packets(&sizes);

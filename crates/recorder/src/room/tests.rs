@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
+use codec::video::{Canvas, Codec, Config, Encoder};
+use media::bitstream::vp9;
+use media::mp4::{self, FinishOptions, Kind, check};
+use media::packet::VideoConfig;
 use rtc::client::{Track, TrackKind, TrackSource};
 use rules::layout::{Arrangement, Overlays, Plan};
-use rules::request::FrameFill;
+use rules::request::{FileFormat, FrameFill};
 use rules::select::{MAX_STREAMS, Selection, StreamKind};
 
 use super::*;
 use crate::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, TaskJob, VideoPlan};
 use crate::order;
+use crate::unit::Picture;
 
 fn job(dir: &Path, output: OutputPlan) -> TaskJob {
     let select = Selection::default();
@@ -106,5 +111,68 @@ fn a_mix_keeps_its_order_over_a_loss_of_the_room_and_a_restart() {
         assert_eq!(users, ["c", "a", "b", "d"], "closed: {closed}");
         room.flush();
         assert_eq!(order::read(dir.path()).len(), 4);
+    }
+}
+
+/// Pictures of VP9, 25 a second from 1 s on, every 25th a key frame.
+fn vp9_pictures(count: i64) -> Vec<Unit> {
+    let mut encoder = Encoder::new(&Config::live(Codec::Vp9, 160, 90, 25, 100_000, 25)).expect("an encoder");
+    let mut canvas = Canvas::new(160, 90).expect("a canvas");
+    let picture = |n: i64| {
+        let packet = encoder.encode_canvas(&mut canvas, n, n % 25 == 0).expect("encoded").remove(0);
+        let config = vp9::key_frame(&packet.data).expect("a frame").map(|config| Arc::new(VideoConfig::Vp9(config)));
+        let at = Mono((1_000 + n * 40) * MILLI_NS);
+        let (data, key) = (packet.data, packet.key);
+        Unit::Picture(Picture { at, arrival: at, data, key, after_loss: false, config, rotation: 0 })
+    };
+    (0..count).map(picture).collect()
+}
+
+#[test]
+fn each_task_of_a_room_gets_the_form_of_a_track_that_its_files_take() {
+    use FileFormat::{Hls, Mp4, Webm};
+    let wanted = [(vec![Mp4], "vp9"), (vec![Mp4, Hls], "h264"), (vec![Hls], "h264"), (vec![Webm], "vp9")];
+    let dirs = [(); 4].map(|()| tempfile::tempdir().expect("a folder"));
+    let mut room = Room::new(Clock::start(), Settings::default(), syncs());
+    let sid: Arc<str> = "TR_v".into();
+    let begin = |room: &mut Room, n: usize| {
+        let output = OutputPlan::Streams { audio: AudioPlan::Opus, anew: Anew::default(), max_silence_ms: 60_000 };
+        let job = TaskJob { task: n as i64, formats: wanted[n].0.clone(), ..job(dirs[n].path(), output) };
+        room.start(job, Mono(0));
+    };
+    begin(&mut room, 0);
+    room.handle_event(RoomEvent::Connected { rejoined: false }, Mono(0));
+    let mut anna = with_sound("anna");
+    let camera =
+        Track { sid: sid.to_string(), kind: TrackKind::Video, source: TrackSource::Camera, ..anna.tracks.remove(0) };
+    anna.tracks.push(camera);
+    room.handle_event(RoomEvent::Participant(anna), Mono(0));
+    let subscribed = RoomEvent::Subscribed { track_sid: sid.clone(), mime: "video/VP9".into(), clock_rate: 90_000 };
+    room.handle_event(subscribed, Mono(0));
+    assert!(room.transcoders.is_empty());
+    // While the track is there.
+    (1..4).for_each(|n| begin(&mut room, n));
+    assert_eq!(room.transcoders[&sid].len(), 1, "one for both that want the same");
+    let notes = |room: &mut Room| {
+        let note = |action| {
+            if let Action::Report(Report::Note { task, text, .. }) = action { Some((task, text)) } else { None }
+        };
+        room.take_actions().into_iter().filter_map(note).collect::<Vec<_>>()
+    };
+    let told = "the picture is video/VP9 and is encoded anew, as H.264".to_owned();
+    assert_eq!(notes(&mut room), [(1, told.clone()), (2, told)]);
+    for unit in vp9_pictures(50) {
+        let now = unit.at();
+        room.units.push(unit);
+        room.deliver(&sid, now);
+        room.handle_time(now);
+    }
+    room.flush();
+    for ((formats, codec), dir) in wanted.iter().zip(&dirs) {
+        let (_, path) = crate::names::list(dir.path()).expect("a folder").remove(0);
+        let finished = mp4::finish(&path, &FinishOptions::default(), &crate::disk::BlackAndSilence).expect("finished");
+        check(&path).expect("a file without faults");
+        let track = finished.tracks.iter().find(|track| track.codec.kind() == Kind::Video).expect("a picture");
+        assert_eq!((track.codec.name(), track.samples), (*codec, 50), "{formats:?}");
     }
 }

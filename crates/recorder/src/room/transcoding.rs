@@ -10,7 +10,7 @@ use super::Room;
 use crate::pictures::{Form, Target};
 use crate::track::{TrackReceiver, name};
 use crate::transcode::Transcoder;
-use crate::unit::Unit;
+use crate::unit::{Picture, Unit};
 
 impl Room {
     /// Begins what tasks need, ends what none needs any more, and tells the tasks. To be called when tasks, their streams or
@@ -36,15 +36,14 @@ impl Room {
 
     /// Gives what who reads the recording must know.
     fn begin_transcoding(&self, running: &mut Vec<Transcoder>, form: Form, target: Target) -> String {
-        let (sent, codec) = (name(form.sent), target.codec.name());
+        let sent = name(form.sent);
         if running.iter().all(|transcoder| transcoder.target() != target) {
             match Transcoder::start(target, self.settings.key_frame_ms) {
                 Ok(transcoder) => running.push(transcoder),
                 Err(error) => return format!("the picture is video/{sent} and cannot be encoded anew: {error}"),
             }
         }
-        // H.264 has a dot.
-        let codec = if codec == "h264" { "H.264".to_owned() } else { codec.to_uppercase() };
+        let codec = target.codec.name().to_uppercase().replace("H2", "H.2");
         format!("the picture is video/{sent} and is encoded anew, as {codec}")
     }
 
@@ -66,12 +65,7 @@ impl Room {
     }
 
     /// Hands over what the track's transcoders have done; `take` gives it.
-    pub(super) fn deliver_transcoded(
-        &mut self,
-        sid: &Arc<str>,
-        now: Mono,
-        take: fn(&mut Transcoder) -> Vec<crate::unit::Picture>,
-    ) {
+    pub(super) fn deliver_transcoded(&mut self, sid: &Arc<str>, now: Mono, take: fn(&mut Transcoder) -> Vec<Picture>) {
         let Some((stream, form)) = self.receivers.get(sid).and_then(track) else { return };
         let running = self.transcoders.get_mut(sid).into_iter().flatten();
         let done: Vec<_> = running.map(|transcoder| (transcoder.target(), take(transcoder))).collect();

@@ -206,3 +206,36 @@ fn a_decoder_goes_on_from_black_to_the_next_key_frame() {
         assert_eq!(sizes, [(160, false), (213, false), (213, false), (160, false)], "{codec:?}");
     }
 }
+
+/// Superframes of a browser, of 320x180 and 640x360 each.
+const LAYERS: &[u8] = include_bytes!("../../../media/tests/fixtures/vp9_layers.ivf");
+
+#[test]
+fn of_several_layers_the_last_is_shown_and_as_it_was() {
+    let (mut file, mut stream) = (&LAYERS[32..], vp9::layers::Layers::default());
+    let [mut before, mut behind] = [(); 2].map(|()| Decoder::new(Codec::Vp9, 1).expect("a decoder"));
+    let mut count = 0;
+    while let Some((header, rest)) = file.split_first_chunk::<12>() {
+        let [a, b, c, d, ..] = *header;
+        let (superframe, rest) = rest.split_at(u32::from_le_bytes([a, b, c, d]) as usize);
+        file = rest;
+        let index = superframe.len() - 10;
+        let low = u32::from_le_bytes(superframe[index + 1..index + 5].try_into().expect("four bytes")) as usize;
+        let (low, high) = superframe[..index].split_at(low);
+        let shown = before.decode(superframe, 0).expect("decoded");
+        assert_eq!(shown.len(), 2, "FFmpeg shows both");
+        let low = stream.follow(low, true).expect("readable").expect("shown as it came");
+        assert_eq!(stream.follow(high, false), Ok(None));
+        let hidden = behind.decode(&low, 0).expect("decoded");
+        assert!(hidden.is_empty(), "{count}");
+        let picture = behind.decode(high, 0).expect("decoded").remove(0);
+        let rows = |picture: &codec::video::Picture| -> Vec<Vec<u8>> {
+            let view = picture.view();
+            let plane = |plane| (0..view.plane_size(plane).1).map(move |row| view.row(plane, row).to_vec());
+            (0..3).flat_map(plane).collect()
+        };
+        assert!(picture.view().width == 640 && rows(&picture) == rows(&shown[1]), "{count}");
+        count += 1;
+    }
+    assert_eq!(count, 10);
+}
