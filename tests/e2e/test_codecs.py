@@ -101,10 +101,10 @@ def test_layers_of_a_browser_are_one_picture(venue, player, tmp_path, codec):
     players.chromium(player, path, file["Duration"] / 1000)
 
 
-@pytest.mark.parametrize("rate", [16000, 44100])
-def test_rates_that_are_asked_for(server, tmp_path, rate):
+@pytest.mark.parametrize("rate, fps", [(16000, 60), (44100, 5)])
+def test_rates_that_are_asked_for(server, tmp_path, rate, fps):
     room = f"rates-{rate}"
-    encode = {"VideoFps": 5, "VideoBitrate": 100, "AudioSampleRate": rate, "AudioChannels": 1}
+    encode = {"VideoFps": fps, "VideoBitrate": 100, "AudioSampleRate": rate, "AudioChannels": 1}
     with Synthetic(server.rooms, room, tmp_path, users=["alice"], codec="vp8", **SIZE):
         server.api.start(room, "codec", Encode=encode)
         server.api.wait_status(room, "codec", openapi.RUNNING)
@@ -117,8 +117,12 @@ def test_rates_that_are_asked_for(server, tmp_path, rate):
     sound = next(stream for stream in streams if stream["codec_name"] == "aac")
     assert (sound["sample_rate"], sound["channels"]) == (str(rate), 1)
     report = probe(path)
-    assert 30 <= report["video"]["readable"] <= 5 * file["Duration"] / 1000 + 2, report["video"]
-    assert_in_sync(report, 220)
+    if fps < SIZE["fps"]:
+        # Flashes may be among those that are left out.
+        assert 30 <= report["video"]["readable"] <= fps * file["Duration"] / 1000 + 2, report["video"]
+    else:
+        assert_whole(report)
+        assert_in_sync(report)
     players.ffmpeg(path, file["Duration"] / 1000)
 
 
