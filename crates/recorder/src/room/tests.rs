@@ -136,7 +136,12 @@ fn each_task_of_a_room_gets_the_form_of_a_track_that_its_files_take() {
     let mut room = Room::new(Clock::start(), Settings::default(), syncs());
     let sid: Arc<str> = "TR_v".into();
     let begin = |room: &mut Room, n: usize| {
-        let output = OutputPlan::Streams { audio: AudioPlan::Opus, anew: Anew::default(), max_silence_ms: 60_000 };
+        let output = OutputPlan::Streams {
+            audio: AudioPlan::Opus,
+            anew: Anew::default(),
+            max_silence_ms: 60_000,
+            keep_source: false,
+        };
         let job = TaskJob { task: n as i64, formats: wanted[n].0.clone(), ..job(dirs[n].path(), output) };
         room.start(job, Mono(0));
     };
