@@ -17,9 +17,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use rules::request::FileFormat;
 use store::{File, FileFacts, FileRow, FileState, Sqlite, Store};
 
 use crate::cli::check::CheckArgs;
+use crate::worker::library;
 
 /// Rows read at once.
 const PAGE: u32 = 500;
@@ -85,7 +87,13 @@ impl Place {
                 tasks.insert(row.task);
                 self.compare_row(store, row, &mut findings).await?;
                 in_spool.insert(self.spool.join(&row.spool_path));
-                in_library.extend(row.library_path.as_ref().map(|path| self.library.join(path)));
+                if row.state == FileState::Recording {
+                    in_spool.insert(self.master(row));
+                }
+                for path in row.library_path.iter().map(|path| self.library.join(path)) {
+                    in_library.extend(segments(row, &path).unwrap_or_default());
+                    in_library.insert(path);
+                }
             }
         }
         for path in walk(&self.spool)?.difference(&in_spool) {
@@ -110,14 +118,15 @@ impl Place {
             return Ok(());
         }
         match (&row.library_path, &row.facts) {
-            (Some(path), Some(facts)) => {
-                self.compare_finished(&self.library.join(path), facts, findings);
+            (Some(path), Some(facts)) if row.state == FileState::Finished => {
+                self.compare_finished(row, &self.library.join(path), facts, findings);
                 if exists(&spool_path)? {
                     findings.fault(3, &spool_path, "still in the spool, though it is finished");
                 }
             }
             _ => {
-                if !exists(&spool_path)? {
+                let moved = row.library_path.as_ref().map_or(Ok(false), |path| exists(&self.library.join(path)))?;
+                if !moved && !exists(&spool_path)? && !exists(&self.master(row))? {
                     findings.fault(4, &spool_path, &format!("missing, though its row says {}", row.state.name()));
                 }
                 let task = store.task(row.task).await?;
@@ -129,13 +138,19 @@ impl Place {
         Ok(())
     }
 
-    fn compare_finished(&self, path: &Path, facts: &FileFacts, findings: &mut Findings) {
-        match fs::metadata(path) {
+    /// The recording that the file of an unfinished row is, or is made of.
+    fn master(&self, row: &File) -> PathBuf {
+        self.spool.join(&row.spool_path).with_extension(FileFormat::Mp4.extension())
+    }
+
+    fn compare_finished(&self, row: &File, path: &Path, facts: &FileFacts, findings: &mut Findings) {
+        match size(row, path) {
             Err(error) => return findings.fault(1, path, &error.to_string()),
-            Ok(found) if found.len() != facts.size => {
-                return findings.fault(1, path, &format!("{} bytes, its row says {}", found.len(), facts.size));
+            Ok(size) if size != facts.size => {
+                return findings.fault(1, path, &format!("{size} bytes, its row says {}", facts.size));
             }
-            Ok(_) if self.quick => return,
+            // Files of other formats are made of what was looked into when the recording ended.
+            Ok(_) if self.quick || row.format != FileFormat::Mp4 => return,
             Ok(_) => {}
         }
         match media::mp4::check(path) {
@@ -148,6 +163,20 @@ impl Place {
             }
         }
     }
+}
+
+/// The segments of a playlist; other files have none.
+fn segments(row: &File, path: &Path) -> io::Result<Vec<PathBuf>> {
+    if row.format == FileFormat::Hls { library::segments(path) } else { Ok(Vec::new()) }
+}
+
+/// Bytes of a file with what belongs to it.
+fn size(row: &File, path: &Path) -> io::Result<u64> {
+    let mut size = fs::metadata(path)?.len();
+    for segment in segments(row, path)? {
+        size += fs::metadata(segment)?.len();
+    }
+    Ok(size)
 }
 
 fn stays_inside(path: &str) -> bool {

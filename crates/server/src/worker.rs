@@ -5,6 +5,7 @@
 //! [`Worker::resume`] goes on from there.
 
 pub mod child;
+mod files;
 pub mod images;
 pub mod library;
 mod load;

@@ -50,20 +50,21 @@ pub trait Store: Send + Sync + 'static {
     /// All tasks that have not ended, oldest first, each with all its files: what a restart goes on with.
     fn list_unfinished(&self) -> Answer<'_, Vec<Unfinished>>;
 
-    /// Adds a file to an unfinished task. The same task, source and number again answers the existing row, with its own `Vid`.
+    /// Adds a file to an unfinished task. The same task, source, number and format again answers the existing row, with its
+    /// own `Vid`.
     fn add_file<'a>(&'a self, new: &'a NewFile) -> Answer<'a, File>;
 
-    /// Recording of a file has ended; from now on only its index is made. Nothing happens if it is further already.
-    fn close_file(&self, id: FileRow) -> Answer<'_, File>;
+    /// A file is complete and goes to `library_path`, a relative path with `/`. Repeated, it goes where it was said last;
+    /// nothing happens to a finished file. `Conflict` for a path that another file has.
+    fn close_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File>;
 
-    /// A file is complete at `library_path`, a relative path with `/`. Repeated with the same path: nothing happens;
-    /// with another one, or a path another file has: `Conflict`.
-    fn complete_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File>;
+    /// A closed file is where it goes. `Conflict` for one that was not closed.
+    fn complete_file(&self, id: FileRow) -> Answer<'_, File>;
 
-    /// Removes the row of a file into which no media was ever written. `Conflict` for a finished file.
+    /// Removes the row of a file that came to nothing. `Conflict` for a finished file.
     fn discard_file(&self, id: FileRow) -> Answer<'_, ()>;
 
-    /// All files of a task, by source and number.
+    /// All files of a task, by source and number; those of one recording in the order in which they were added.
     fn files_of(&self, task: TaskRow) -> Answer<'_, Vec<File>>;
 
     /// One file by its `Vid`.

@@ -7,7 +7,8 @@
 //! 1. At most one task of a key (app, room, TaskId) is running.
 //! 2. A state never goes back; a step repeated or reported late changes nothing.
 //! 3. An ended task has no unfinished file.
-//! 4. A finished file has a place in the library, a duration and a size; its `Vid` never changes.
+//! 4. A file that is complete has a place in the library, a duration and a size, which it has reached when it is finished;
+//!    its `Vid` never changes.
 //! 5. An answer `Ok` of a writing call is durable: neither `kill -9` nor a power cut takes it back.
 
 mod contract;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rules::ids::TaskKey;
+use rules::request::FileFormat;
 use rules::select::Source;
 use serde_json::Value;
 
@@ -93,6 +94,7 @@ pub struct NewFile {
     pub source: Source,
     /// 0 for the first file of the source.
     pub seq: u32,
+    pub format: FileFormat,
     pub vid: Vid,
     /// Relative to the spool.
     pub spool_path: String,
@@ -124,14 +126,15 @@ pub struct File {
     pub task: TaskRow,
     pub source: Source,
     pub seq: u32,
+    pub format: FileFormat,
     pub vid: Vid,
     pub state: FileState,
     /// Relative to the spool. Still told when the file has left it.
     pub spool_path: String,
     pub started_ms: i64,
-    /// Relative to the library, from `Finished` on.
+    /// Relative to the library, from `Finishing` on.
     pub library_path: Option<String>,
-    /// From `Finished` on.
+    /// From `Finishing` on.
     pub facts: Option<FileFacts>,
 }
 
@@ -142,11 +145,24 @@ pub struct Vid(String);
 impl Vid {
     /// Length in characters.
     pub const LEN: usize = 32;
+    /// Length of what is common to the files of a recording.
+    const COMMON: usize = 8;
 
     /// Makes one from random bytes.
     pub fn from_random(random: [u8; 15]) -> Self {
         let digits = random.iter().map(|byte| format!("{byte:02x}"));
         Self(["v0".to_owned()].into_iter().chain(digits).collect())
+    }
+
+    /// Another one, of a file of the same recording.
+    pub fn kin(&self, random: [u8; 15]) -> Self {
+        let other = Self::from_random(random);
+        Self(format!("{}{}", &other.0[..Self::LEN - Self::COMMON], self.common()))
+    }
+
+    /// Its end, which the files of one recording have in common.
+    pub fn common(&self) -> &str {
+        &self.0[Self::LEN - Self::COMMON..]
     }
 
     /// Reads one; none if the text cannot be one.
@@ -175,7 +191,10 @@ mod tests {
     fn a_vid_is_32_characters_and_reads_back() {
         let vid = Vid::from_random([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xaa, 0xbb, 0xcc, 0xdd, 0xff]);
         assert_eq!(vid.as_str(), "v000010203040506070809aabbccddff");
-        assert_eq!(Vid::parse(vid.as_str()), Some(vid));
+        assert_eq!(Vid::parse(vid.as_str()), Some(vid.clone()));
+        let kin = vid.kin([0x11; 15]);
+        assert_eq!(kin.as_str(), format!("v0{}bbccddff", "1".repeat(22)));
+        assert_eq!((kin.common(), vid.common()), ("bbccddff", "bbccddff"));
         assert_eq!(Vid::parse("v0"), None);
         assert_eq!(Vid::parse("v1000102030405060708090abbccddff"), None);
         assert_eq!(Vid::parse("v0../../../../../../../../etc/pas"), None);

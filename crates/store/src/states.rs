@@ -102,7 +102,7 @@ impl TaskStep {
 pub enum FileState {
     /// A recorder appends to it.
     Recording,
-    /// No more media comes; it is being completed and moved.
+    /// Complete, on its way to its place in the library.
     Finishing,
     /// Complete, in the library.
     Finished,

@@ -50,6 +50,11 @@ impl FileFormat {
         }
     }
 
+    /// The format of this name on the wire, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
     /// The file name's extension, without the dot; of HLS, that of the playlist.
     pub fn extension(self) -> &'static str {
         match self {
@@ -105,8 +110,7 @@ impl Rule for Formats {
     fn read(&self, value: &serde_json::Value) -> Option<Self::Out> {
         let mut formats = Vec::new();
         for item in value.as_array()? {
-            let name = item.as_str()?;
-            let format = FileFormat::ALL.into_iter().find(|f| f.name() == name)?;
+            let format = FileFormat::from_name(item.as_str()?)?;
             if !formats.contains(&format) {
                 formats.push(format);
             }

@@ -28,8 +28,21 @@ pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
         Storage::Tos(_) => return refuse("StorageConfig.Type", "0 (Tos)", "1 (Vod)"),
         Storage::Custom(_) => return refuse("StorageConfig.Type", "2 (Custom)", "1 (Vod)"),
     }
-    if let Some(other) = start.formats.iter().find(|f| **f != FileFormat::Mp4) {
-        return refuse("FileFormatConfig.FileFormat", other.name(), FileFormat::Mp4.name());
+    if start.formats.contains(&FileFormat::Flv) && start.encode.video_codec == VideoCodec::ByteVc1 {
+        let instead = "0 (H.264), or FileFormatConfig.FileFormat without FLV";
+        return refuse("Encode.VideoCodec", "1 (ByteVC1) with FLV", instead);
     }
-    Ok(())
+    check_webm(start).map_or(Ok(()), |(what, instead)| refuse("FileFormatConfig.FileFormat", &what, instead))
+}
+
+/// WebM keeps the streams as they came, which the files of the other formats with pictures do not.
+fn check_webm(start: &StartRecord) -> Option<(String, &'static str)> {
+    if !start.formats.contains(&FileFormat::Webm) {
+        return None;
+    }
+    if matches!(start.mode, Mode::Mixed(_)) {
+        return Some(("WEBM with RecordMode 0 (Mixed)".to_owned(), "MP4, HLS, FLV, MP3, AAC, M4A, OGG, WAV"));
+    }
+    let other = start.formats.iter().find(|format| format.has_picture() && **format != FileFormat::Webm)?;
+    Some((format!("WEBM beside {}", other.name()), "WEBM alone or beside MP3, AAC, M4A, OGG, WAV"))
 }

@@ -414,7 +414,7 @@ async fn what_the_service_refuses() {
             "InvalidParameter.NotAvailableYet",
         ),
         (
-            start(&|b| b["FileFormatConfig"] = json!({ "FileFormat": ["MP4", "HLS"] })),
+            start(&|b| b["FileFormatConfig"] = json!({ "FileFormat": ["MP4", "WEBM"] })),
             400,
             "InvalidParameter.NotAvailableYet",
         ),

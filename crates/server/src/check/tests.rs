@@ -48,6 +48,7 @@ impl Bench {
             task: self.task.id,
             source: StreamId { user: user.into(), kind: StreamKind::Camera }.into(),
             seq: 0,
+            format: FileFormat::Mp4,
             vid: Vid::from_random(random),
             spool_path: format!("1/{user}.mp4"),
             started_ms: 0,
@@ -63,7 +64,8 @@ impl Bench {
         record(&path);
         let size = fs::metadata(&path).unwrap().len();
         let facts = FileFacts { duration_ms: MEDIA_MS, size, audio_codec: Some("opus".into()), ..FileFacts::default() };
-        self.store.complete_file(row.id, &library_path, &facts).await.unwrap();
+        self.store.close_file(row.id, &library_path, &facts).await.unwrap();
+        self.store.complete_file(row.id).await.unwrap();
         path
     }
 
@@ -144,7 +146,8 @@ async fn a_file_of_another_duration_than_its_row() {
     record(&path);
     let size = fs::metadata(&path).unwrap().len();
     let facts = FileFacts { duration_ms: 2 * MEDIA_MS, size, ..FileFacts::default() };
-    bench.store.complete_file(row.id, "app/a.mp4", &facts).await.unwrap();
+    bench.store.close_file(row.id, "app/a.mp4", &facts).await.unwrap();
+    bench.store.complete_file(row.id).await.unwrap();
     assert_eq!(bench.broken().await, [2]);
 }
 
@@ -165,7 +168,8 @@ async fn a_row_that_points_outside_is_not_followed() {
     let bench = Bench::new().await;
     let row = bench.row("a").await;
     let facts = FileFacts { size: 1, ..FileFacts::default() };
-    bench.store.complete_file(row.id, "../t.db", &facts).await.unwrap();
+    bench.store.close_file(row.id, "../t.db", &facts).await.unwrap();
+    bench.store.complete_file(row.id).await.unwrap();
     let step = TaskStep::Stopping { reason: "StopByAPI".into(), ended_ms: 1 };
     bench.store.advance_task(bench.task.id, &step).await.unwrap();
     assert_eq!(bench.broken().await, [1]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use recorder::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, VideoPlan};
 use rules::layout;
-use rules::request::{AudioOutput, Encode, StartRecord, VideoCodec};
+use rules::request::{AudioOutput, Encode, FileFormat, StartRecord, VideoCodec};
 use serde_json::Value;
 
 /// Bits per pixel of a mix whose bitrate was left to us, at 25 frames/s. Slower ones get a little more per picture,
@@ -24,6 +24,11 @@ pub struct Encoders {
 /// Whether a stored request is of a mixed task.
 pub fn is_mixed(request: &Value) -> bool {
     request["RecordMode"] == 0
+}
+
+/// The formats that a stored request asks for.
+pub fn formats(request: &Value) -> Vec<FileFormat> {
+    serde_json::from_value(request["FileFormatConfig"]["FileFormat"].clone()).unwrap_or_else(|_| vec![FileFormat::Mp4])
 }
 
 /// What a recorder makes of the streams of a task. `fonts`: files of those that pictures are written with.

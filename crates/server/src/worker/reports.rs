@@ -6,8 +6,8 @@ use std::sync::Arc;
 use recorder::messages::{OwnEnd, Report};
 use store::{TaskRow, TaskStep};
 
-use super::Inner;
 use super::settle::{self, Ending};
+use super::{Inner, files};
 use crate::clock::now_ms;
 
 /// `StopReason` of a task that never could do what was asked.
@@ -83,7 +83,7 @@ pub async fn handle(
         }
         Report::FileOpened { task, file, started_ms, resumed } => {
             tracing::info!(task, source = %file.source, sequence = file.sequence, resumed, "file opened");
-            log(task, settle::add_file(inner, TaskRow(task), &file, started_ms).await);
+            log(task, files::open(inner, TaskRow(task), &file, started_ms).await);
         }
         Report::FileFinished { task, file } => {
             if recording.contains(&task) {

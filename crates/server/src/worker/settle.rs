@@ -1,9 +1,10 @@
 //! The end of a task: its files go into the library, then it is done. Tried until it succeeds, away from the room's
 //! supervisor, because a library on another file system takes its time.
 
+use std::collections::BTreeMap;
 use std::fs::File as FsFile;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use anyhow::bail;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use recorder::messages::{FileName, FinishedFile};
-use store::{File, FileFacts, FileState, NewFile, Task, TaskRow, TaskStep, Vid};
+use rules::request::FileFormat;
+use store::{File, FileState, Task, TaskRow, TaskStep};
 
 use super::reports::FAILED;
-use super::{Inner, library};
+use super::{Inner, files};
 use crate::clock::now_ms;
 
 /// Pause before the files of a task are tried again, after the disk or the store refused.
@@ -38,7 +40,7 @@ pub struct Ending {
 impl Ending {
     /// Notes that a recorder completed this file; its successor may say so again.
     pub fn add(&mut self, file: FinishedFile) {
-        self.files.retain(|known| known.name != file.name);
+        self.files.retain(|known| (&known.name, known.format) != (&file.name, file.format));
         self.files.push(file);
     }
 }
@@ -73,11 +75,7 @@ pub fn early(inner: &Arc<Inner>, task: TaskRow, finished: FinishedFile) {
 }
 
 async fn try_early(inner: &Inner, id: TaskRow, finished: &FinishedFile) -> anyhow::Result<()> {
-    let file = add_file(inner, id, &finished.name, finished.started_ms).await?;
-    if file.state != FileState::Finished {
-        complete(inner, &inner.store.task(id).await?, &file, finished).await?;
-    }
-    Ok(())
+    files::complete(inner, &inner.store.task(id).await?, finished).await
 }
 
 /// Each step may have been done before.
@@ -128,108 +126,102 @@ fn last_step(task: &Task, lost: &[String]) -> TaskStep {
 
 /// Brings every file to its end; one that cannot be moved yet does not keep the others back.
 async fn settle_files(inner: &Arc<Inner>, task: &Task, ending: &mut Ending) -> anyhow::Result<()> {
-    for file in &ending.files {
-        add_file(inner, task.id, &file.name, file.started_ms).await?;
+    let mut outcome = Ok(());
+    for finished in &ending.files {
+        if let Err(error) = files::complete(inner, task, finished).await {
+            outcome = Err(error.context(format!("{} of {:?}", finished.format.name(), finished.name)));
+        }
     }
-    let mut files = inner.store.files_of(task.id).await?;
-    files.retain(|file| file.state != FileState::Finished);
-    let _lock = match ending.unattended && !files.is_empty() {
+    let mut left = inner.store.files_of(task.id).await?;
+    left.retain(|file| file.state != FileState::Finished);
+    let _lock = match ending.unattended && !left.is_empty() {
         true => take_folder(&inner.task_dir(task.id))?,
         false => None,
     };
-    let mut outcome = Ok(());
-    for file in &files {
-        match settle_file(inner, task, file, &ending.files).await {
+    let mut recordings: BTreeMap<FileName, Vec<File>> = BTreeMap::new();
+    for file in left {
+        match file.state {
+            FileState::Recording => {
+                let name = FileName { source: file.source.clone(), sequence: file.seq };
+                recordings.entry(name).or_default().push(file);
+            }
+            FileState::Finishing | FileState::Finished => {
+                if let Err(error) = files::place(inner, &file).await {
+                    outcome = Err(error.context(file.spool_path));
+                }
+            }
+        }
+    }
+    for (name, rows) in recordings {
+        let known = ending.files.iter().any(|finished| finished.name == name);
+        let path = recorder::spool_file(Path::new(&task.id.0.to_string()), &name);
+        match settle_recording(inner, task, &name, &rows, known).await {
             Ok(true) => {}
-            Ok(false) => ending.lost.push(file.spool_path.clone()),
-            Err(error) => outcome = Err(error.context(file.spool_path.clone())),
+            Ok(false) => ending.lost.push(path.to_string_lossy().into_owned()),
+            Err(error) => outcome = Err(error.context(path.to_string_lossy().into_owned())),
         }
     }
     outcome
 }
 
-/// Brings a file to its end whose row says less than is true. Returns false for a file that cannot be read.
-async fn settle_file(inner: &Arc<Inner>, task: &Task, file: &File, completed: &[FinishedFile]) -> anyhow::Result<bool> {
-    let name = FileName { source: file.source.clone(), sequence: file.seq };
-    if let Some(finished) = completed.iter().find(|finished| finished.name == name) {
-        return complete(inner, task, file, finished).await.map(|()| true);
-    }
-    let Some(path) = whereabouts(inner, task, file)? else {
-        // It never held media.
-        inner.store.discard_file(file.id).await?;
-        return Ok(true);
-    };
-    let described = {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || recorder::describe(name, &path)).await?
-    };
-    match described {
-        Ok(described) => complete(inner, task, file, &described).await.map(|()| true),
-        Err(recorder::Error::Spool(error)) => Err(error.into()),
-        Err(recorder::Error::File(media::mp4::Error::Empty)) => {
-            std::fs::remove_file(&path)?;
-            inner.store.discard_file(file.id).await?;
-            Ok(true)
-        }
-        Err(error) => {
-            inner.store.note_task(task.id, &format!("{}: {error}", file.spool_path)).await?;
-            inner.store.discard_file(file.id).await?;
-            Ok(false)
-        }
-    }
-}
-
-/// Where the file is: in the spool, or in the library already. A spool that cannot be looked into, or that is not
-/// mounted, is an error: only in a folder that is there can a file be missing.
-fn whereabouts(inner: &Inner, task: &Task, file: &File) -> anyhow::Result<Option<PathBuf>> {
-    let spool_file = inner.config.spool.join(&file.spool_path);
-    if spool_file.try_exists()? {
-        return Ok(Some(spool_file));
-    }
-    let moved = library::find_moved(&inner.config.library, &task.key, &file.vid)?;
+/// Brings a recording to its end of which not all files were completed. `known`: a recorder told what there is, and that
+/// the rest cannot be made. Returns false for a recording that cannot be read.
+async fn settle_recording(
+    inner: &Arc<Inner>,
+    task: &Task,
+    name: &FileName,
+    rows: &[File],
+    known: bool,
+) -> anyhow::Result<bool> {
     let dir = inner.task_dir(task.id);
-    if moved.is_none() && !dir.try_exists()? {
+    let master = recorder::spool_file(&dir, name);
+    // A spool that is not mounted is an error: only in a folder that is there can a file be missing.
+    if !known && !dir.try_exists()? {
         bail!("{} is missing; if it is lost for good, make an empty folder of that name", dir.display());
     }
-    Ok(moved)
+    if !known {
+        let (dir, of) = (dir.clone(), name.clone());
+        match tokio::task::spawn_blocking(move || recorder::complete(&dir, &of)).await? {
+            Ok(made) => {
+                for text in &made.failed {
+                    inner.store.note_task(task.id, &format!("{}: {text}", name.source)).await?;
+                }
+                for finished in &made.files {
+                    files::complete(inner, task, finished).await?;
+                }
+                if made.files.iter().all(|file| file.format != FileFormat::Mp4) {
+                    remove(&master)?;
+                }
+            }
+            // It never held media.
+            Err(recorder::Error::File(media::mp4::Error::Empty)) => remove(&master)?,
+            Err(recorder::Error::Spool(error) | recorder::Error::File(media::mp4::Error::Io(error)))
+                if error.kind() == io::ErrorKind::NotFound => {}
+            Err(recorder::Error::Spool(error)) => return Err(error.into()),
+            Err(error) => {
+                inner.store.note_task(task.id, &format!("{}: {error}", rows[0].spool_path)).await?;
+                discard(inner, task, rows).await?;
+                return Ok(false);
+            }
+        }
+    }
+    discard(inner, task, rows).await?;
+    Ok(true)
 }
 
-/// The row of a file, made if there is none.
-pub async fn add_file(inner: &Inner, task: TaskRow, name: &FileName, started_ms: i64) -> store::Result<File> {
-    let path = recorder::spool_file(Path::new(&task.0.to_string()), name);
-    let new = NewFile {
-        task,
-        source: name.source.clone(),
-        seq: name.sequence,
-        vid: Vid::from_random(rand::random()),
-        spool_path: path.to_string_lossy().into_owned(),
-        started_ms,
-    };
-    inner.store.add_file(&new).await
-}
-
-/// Moves a complete file into the library, then says so in the store. Each step may have been done before.
-async fn complete(inner: &Inner, task: &Task, file: &File, finished: &FinishedFile) -> anyhow::Result<()> {
-    inner.store.close_file(file.id).await?;
-    let relative = library::relative_path(&task.key, &task.request, finished, &file.vid);
-    let spool_file = inner.config.spool.join(&file.spool_path);
-    let (library, place) = (inner.config.library.clone(), relative.clone());
-    tokio::task::spawn_blocking(move || library::move_into(&spool_file, &library, &place)).await??;
-    inner.store.complete_file(file.id, &relative, &facts(finished)).await?;
-    let (duration_ms, size) = (finished.duration_ms, finished.size);
-    tracing::info!(task = task.id.0, file = relative, duration_ms, size, "file complete");
+/// Removes those of the rows that nothing came of.
+async fn discard(inner: &Inner, task: &Task, rows: &[File]) -> anyhow::Result<()> {
+    let now = inner.store.files_of(task.id).await?;
+    let recording = |row: &&File| now.iter().any(|file| file.id == row.id && file.state == FileState::Recording);
+    for row in rows.iter().filter(recording) {
+        inner.store.discard_file(row.id).await?;
+    }
     Ok(())
 }
 
-fn facts(file: &FinishedFile) -> FileFacts {
-    let pixels = |side: u32| (side > 0).then_some(side);
-    FileFacts {
-        duration_ms: file.duration_ms.max(0) as u64,
-        size: file.size,
-        video_codec: file.video_codec.clone(),
-        audio_codec: file.audio_codec.clone(),
-        width: pixels(file.width),
-        height: pixels(file.height),
-        sha256: None,
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

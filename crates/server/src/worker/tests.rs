@@ -71,8 +71,8 @@ impl Bench {
     async fn recorded(&self, task: &Task, user: &str) {
         let name = FileName { source: StreamId { user: user.into(), kind: StreamKind::Camera }.into(), sequence: 0 };
         std::fs::create_dir_all(self.worker.inner.task_dir(task.id)).unwrap();
-        let row = settle::add_file(&self.worker.inner, task.id, &name, 0).await.unwrap();
-        record(&self.worker.inner.config.spool.join(row.spool_path));
+        files::open(&self.worker.inner, task.id, &name, 0).await.unwrap();
+        record(&recorder::spool_file(&self.worker.inner.task_dir(task.id), &name));
     }
 
     async fn ended(&self, task: &Task) -> Task {
@@ -137,6 +137,43 @@ async fn a_task_that_was_stopping_is_done_without_its_room_server() {
     let task = bench.ended(&task).await;
     assert_eq!((task.state, task.stop_reason.as_deref()), (TaskState::Done, Some("StopByAPI")));
     assert_eq!(bench.store.files_of(task.id).await.unwrap().len(), 1);
+}
+
+/// The recording is made into what was asked for, without a recorder; and where that was begun, it is gone on with.
+#[tokio::test]
+async fn other_formats_are_made_without_a_recorder() {
+    let formats = json!({ "FileFormat": ["WAV", "HLS", "OGG"] });
+    for moved in [false, true] {
+        let bench = Bench::new().await;
+        let asked = request(json!({ "RecordMode": 1, "FileFormatConfig": formats }));
+        let Start::Started(task) = bench.start_as(asked).await else { panic!("it is the first") };
+        bench.recorded(&task, "alice").await;
+        let (inner, dir) = (&bench.worker.inner, bench.worker.inner.task_dir(task.id));
+        std::fs::write(dir.join("formats"), formats["FileFormat"].to_string()).unwrap();
+        if moved {
+            // By a worker that died with its recorder, after the first of them was in the library.
+            let name =
+                FileName { source: StreamId { user: "alice".into(), kind: StreamKind::Camera }.into(), sequence: 0 };
+            let made = recorder::complete(&dir, &name).unwrap();
+            files::complete(inner, &task, &made.files[0]).await.unwrap();
+            std::fs::remove_file(recorder::spool_file(&dir, &name)).unwrap();
+        }
+        settle::try_settle(inner, task.id, &mut Ending { unattended: true, ..Ending::default() }).await.unwrap();
+        let files = bench.store.files_of(task.id).await.unwrap();
+        assert!(files.iter().all(|file| file.state == FileState::Finished), "{files:?}");
+        let made: Vec<&str> = files.iter().map(|file| file.format.name()).collect();
+        assert_eq!(made, ["WAV", "HLS", "OGG"]);
+        let stem = |file: &store::File| Path::new(file.library_path.as_ref().unwrap()).with_extension("");
+        assert!(files.iter().all(|file| stem(file) == stem(&files[0])));
+        assert!(!dir.exists(), "nothing is left in the spool");
+        let sqlite = Sqlite::open(&bench.dir.path().join("t.db")).await.unwrap();
+        let place = crate::check::Place {
+            spool: inner.config.spool.clone(),
+            library: inner.config.library.clone(),
+            quick: false,
+        };
+        assert_eq!(place.compare(&sqlite).await.unwrap().faults, Vec::<String>::new());
+    }
 }
 
 #[tokio::test]

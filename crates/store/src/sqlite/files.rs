@@ -17,13 +17,14 @@ impl Sqlite {
             return Err(Error::new(Kind::Conflict, format!("task {} has ended", task.key)));
         }
         let row = sqlx::query(
-            "INSERT INTO files (task, user_id, stream, seq, vid, state, spool_path, started_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *",
+            "INSERT INTO files (task, user_id, stream, seq, format, vid, state, spool_path, started_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING *",
         )
         .bind(new.task.0)
         .bind(user_name(&new.source))
         .bind(kind_name(&new.source))
         .bind(new.seq)
+        .bind(new.format.name())
         .bind(new.vid.as_str())
         .bind(FileState::Recording.name())
         .bind(&new.spool_path)
@@ -34,31 +35,12 @@ impl Sqlite {
         rows::file(&row)
     }
 
-    pub(super) async fn close_file(&self, id: FileRow) -> Result<File> {
-        let mut tx = self.write().await?;
-        let file = by_id(&mut tx, id).await?;
-        if file.state >= FileState::Finishing {
-            return Ok(file);
-        }
-        let row = sqlx::query("UPDATE files SET state = ?2 WHERE id = ?1 RETURNING *")
-            .bind(id.0)
-            .bind(FileState::Finishing.name())
-            .fetch_one(&mut *tx)
-            .await?;
-        tx.commit().await.map_err(Error::commit)?;
-        rows::file(&row)
-    }
-
-    pub(super) async fn complete_file(&self, id: FileRow, library_path: &str, facts: &FileFacts) -> Result<File> {
+    pub(super) async fn close_file(&self, id: FileRow, library_path: &str, facts: &FileFacts) -> Result<File> {
         let (duration_ms, size) = (signed(facts.duration_ms)?, signed(facts.size)?);
         let mut tx = self.write().await?;
         let file = by_id(&mut tx, id).await?;
-        match &file.library_path {
-            Some(path) if path == library_path => return Ok(file),
-            Some(path) => {
-                return Err(Error::new(Kind::Conflict, format!("file {} is in the library already, at {path}", id.0)));
-            }
-            None => {}
+        if file.state == FileState::Finished {
+            return Ok(file);
         }
         let row = sqlx::query(
             "UPDATE files SET state = ?2, library_path = ?3, duration_ms = ?4, size = ?5, video_codec = ?6,
@@ -66,7 +48,7 @@ impl Sqlite {
              WHERE id = ?1 RETURNING *",
         )
         .bind(id.0)
-        .bind(FileState::Finished.name())
+        .bind(FileState::Finishing.name())
         .bind(library_path)
         .bind(duration_ms)
         .bind(size)
@@ -77,6 +59,25 @@ impl Sqlite {
         .bind(&facts.sha256)
         .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await.map_err(Error::commit)?;
+        rows::file(&row)
+    }
+
+    pub(super) async fn complete_file(&self, id: FileRow) -> Result<File> {
+        let mut tx = self.write().await?;
+        let file = by_id(&mut tx, id).await?;
+        match file.state {
+            FileState::Recording => {
+                return Err(Error::new(Kind::Conflict, format!("file {} has no place in the library", id.0)));
+            }
+            FileState::Finishing => {}
+            FileState::Finished => return Ok(file),
+        }
+        let row = sqlx::query("UPDATE files SET state = ?2 WHERE id = ?1 RETURNING *")
+            .bind(id.0)
+            .bind(FileState::Finished.name())
+            .fetch_one(&mut *tx)
+            .await?;
         tx.commit().await.map_err(Error::commit)?;
         rows::file(&row)
     }
@@ -109,9 +110,9 @@ impl Sqlite {
     }
 }
 
-/// The files of a task, by stream and number.
+/// The files of a task, by stream and number, then in the order of their adding.
 pub(super) async fn of_task(connection: &mut SqliteConnection, task: TaskRow) -> Result<Vec<File>> {
-    let query = sqlx::query("SELECT * FROM files WHERE task = ?1 ORDER BY user_id, stream, seq").bind(task.0);
+    let query = sqlx::query("SELECT * FROM files WHERE task = ?1 ORDER BY user_id, stream, seq, id").bind(task.0);
     query.fetch_all(connection).await?.iter().map(rows::file).collect()
 }
 
@@ -133,11 +134,13 @@ async fn by_id(connection: &mut SqliteConnection, id: FileRow) -> Result<File> {
 
 /// The row that the same call made before.
 async fn same(connection: &mut SqliteConnection, new: &NewFile) -> Result<Option<File>> {
-    let row = sqlx::query("SELECT * FROM files WHERE task = ?1 AND user_id = ?2 AND stream = ?3 AND seq = ?4")
+    let query = "SELECT * FROM files WHERE task = ?1 AND user_id = ?2 AND stream = ?3 AND seq = ?4 AND format = ?5";
+    let row = sqlx::query(query)
         .bind(new.task.0)
         .bind(user_name(&new.source))
         .bind(kind_name(&new.source))
         .bind(new.seq)
+        .bind(new.format.name())
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(rows::file).transpose()

@@ -133,12 +133,12 @@ impl Store for Sqlite {
         Box::pin(self.add_file(new))
     }
 
-    fn close_file(&self, id: FileRow) -> Answer<'_, File> {
-        Box::pin(self.close_file(id))
+    fn close_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File> {
+        Box::pin(self.close_file(id, library_path, facts))
     }
 
-    fn complete_file<'a>(&'a self, id: FileRow, library_path: &'a str, facts: &'a FileFacts) -> Answer<'a, File> {
-        Box::pin(self.complete_file(id, library_path, facts))
+    fn complete_file(&self, id: FileRow) -> Answer<'_, File> {
+        Box::pin(self.complete_file(id))
     }
 
     fn discard_file(&self, id: FileRow) -> Answer<'_, ()> {

@@ -1,6 +1,7 @@
 //! Rows to values. What does not read back is reported as corrupt, never guessed.
 
 use rules::ids::TaskKey;
+use rules::request::FileFormat;
 use rules::select::{Source, StreamId, StreamKind};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -72,12 +73,13 @@ pub(super) fn file(row: &SqliteRow) -> Result<File> {
         task: TaskRow(row.try_get("task")?),
         source: source(row)?,
         seq: number(row, "seq")?,
+        format: named(row, "format", FileFormat::from_name)?,
         vid: named(row, "vid", Vid::parse)?,
         state,
         spool_path: row.try_get("spool_path")?,
         started_ms: row.try_get("started_ms")?,
         library_path: row.try_get("library_path")?,
-        facts: if state == FileState::Finished { Some(facts(row)?) } else { None },
+        facts: if state == FileState::Recording { None } else { Some(facts(row)?) },
     })
 }
 

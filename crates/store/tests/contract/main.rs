@@ -29,6 +29,7 @@ macro_rules! contract_for {
             an_ended_task_takes_no_file,
             a_file_goes_through_its_states,
             two_files_never_share_a_place_in_the_library,
+            a_recording_has_a_file_of_each_format,
             only_an_unfinished_file_is_discarded,
             files_are_found_by_vid_and_in_pages,
             settings_are_replaced,

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use store::{Kind, Sqlite, Start, Store};
+use rules::request::FileFormat;
+use store::{FileRow, FileState, Kind, Sqlite, Start, Store};
 
 use crate::suite::{new_task, running};
 
@@ -69,6 +70,36 @@ async fn a_request_in_the_database_that_is_no_id_is_corrupt() {
     let error = store.task(task.id).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     assert!(error.to_string().contains("room_id"), "{error}");
+}
+
+/// Files of before there were formats are MP4s; what was on its way is completed anew.
+#[tokio::test]
+async fn rows_of_an_older_schema_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tapedeck.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let mut migrator = sqlx::migrate!("sql/sqlite");
+    migrator.migrations.to_mut().truncate(2);
+    migrator.run(&pool).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO tasks (app_id, room_id, task_id, generation, api_version, room_server, request, state, created_ms)
+             VALUES ('app', 'room', 'task', 1, '2023-11-01', 'embedded', '{}', 'stopping', 1);
+         INSERT INTO files (task, user_id, stream, seq, vid, state, spool_path, library_path, started_ms, duration_ms, size)
+             VALUES (1, 'a', 'camera', 0, 'v0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'finished', '1/a.mp4', 'app/a.mp4', 1, 2, 3);
+         INSERT INTO files (task, user_id, stream, seq, vid, state, spool_path, started_ms)
+             VALUES (1, 'b', 'camera', 0, 'v0bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', 'finishing', '1/b.mp4', 1);",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+    let store = Sqlite::open(&path).await.unwrap();
+    let files = store.files_after(FileRow(0), 9).await.unwrap();
+    assert!(files.iter().all(|file| file.format == FileFormat::Mp4));
+    assert_eq!(files[0].library_path.as_deref(), Some("app/a.mp4"));
+    let states: Vec<FileState> = files.iter().map(|file| file.state).collect();
+    assert_eq!(states, [FileState::Finished, FileState::Recording]);
 }
 
 const CHILD_DATABASE: &str = "STORE_TEST_CHILD_DATABASE";

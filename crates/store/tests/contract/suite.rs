@@ -1,6 +1,7 @@
 //! What every store must do, each function on an empty store. All times are Unix milliseconds.
 
 use rules::ids::TaskKey;
+use rules::request::FileFormat;
 use rules::select::{Source, StreamId, StreamKind};
 use serde_json::json;
 use store::{
@@ -28,6 +29,12 @@ pub fn new_task(task: &str) -> NewTask {
         room_server: "embedded".into(),
         created_ms: NOW,
     }
+}
+
+/// Closes a file and has it arrive.
+async fn complete(store: &impl Store, file: &File, path: &str) -> File {
+    store.close_file(file.id, path, &facts()).await.unwrap();
+    store.complete_file(file.id).await.unwrap()
 }
 
 async fn started(store: &impl Store, new: &NewTask) -> Task {
@@ -61,6 +68,7 @@ fn new_file(task: &Task, user: &str, kind: StreamKind, seq: u32) -> NewFile {
         task: task.id,
         source: StreamId { user: user.into(), kind }.into(),
         seq,
+        format: FileFormat::Mp4,
         vid: Vid::from_random(random),
         spool_path: format!("{}/{user}-{seq}.mp4", task.id.0),
         started_ms: NOW + 300,
@@ -205,10 +213,10 @@ pub async fn a_task_ends_only_with_all_files_finished(store: &impl Store) {
     let (a, b) = (added(store, &task, "a").await, added(store, &task, "b").await);
     store.advance_task(task.id, &stopping()).await.unwrap();
     store.advance_task(task.id, &TaskStep::Finishing).await.unwrap();
-    store.complete_file(a.id, "a.mp4", &facts()).await.unwrap();
+    complete(store, &a, "a.mp4").await;
     let error = store.advance_task(task.id, &TaskStep::Done).await.unwrap_err();
     assert_eq!((error.kind(), error.written()), (Kind::Conflict, Written::No));
-    store.complete_file(b.id, "b.mp4", &facts()).await.unwrap();
+    complete(store, &b, "b.mp4").await;
     assert_eq!(store.advance_task(task.id, &TaskStep::Done).await.unwrap().state, TaskState::Done);
 }
 
@@ -280,7 +288,7 @@ pub async fn a_restart_reads_all_unfinished_work(store: &impl Store) {
     let camera = added(store, &finishing, "a").await;
     store.advance_task(finishing.id, &stopping()).await.unwrap();
     store.advance_task(finishing.id, &TaskStep::Finishing).await.unwrap();
-    let camera = store.complete_file(camera.id, "c.mp4", &facts()).await.unwrap();
+    let camera = complete(store, &camera, "c.mp4").await;
 
     let found = store.list_unfinished().await.unwrap();
     let ids: Vec<TaskRow> = found.iter().map(|unfinished| unfinished.task.id).collect();
@@ -304,7 +312,7 @@ pub async fn a_file_is_added_once(store: &impl Store) {
 pub async fn an_ended_task_takes_no_file(store: &impl Store) {
     let task = running(store, "t").await;
     let file = added(store, &task, "a").await;
-    store.complete_file(file.id, "a.mp4", &facts()).await.unwrap();
+    complete(store, &file, "a.mp4").await;
     done(store, &task).await;
     let error = store.add_file(&new_file(&task, "b", StreamKind::Camera, 0)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
@@ -315,35 +323,54 @@ pub async fn an_ended_task_takes_no_file(store: &impl Store) {
 pub async fn a_file_goes_through_its_states(store: &impl Store) {
     let task = running(store, "t").await;
     let file = added(store, &task, "a").await;
-    assert_eq!(store.close_file(file.id).await.unwrap().state, FileState::Finishing);
-    assert_eq!(store.close_file(file.id).await.unwrap().state, FileState::Finishing);
-    let finished = store.complete_file(file.id, "x/a.mp4", &facts()).await.unwrap();
-    assert_eq!((finished.state, finished.facts.as_ref()), (FileState::Finished, Some(&facts())));
-    assert_eq!(finished.library_path.as_deref(), Some("x/a.mp4"));
-    assert_eq!(finished.vid, file.vid);
+    assert_eq!(store.complete_file(file.id).await.unwrap_err().kind(), Kind::Conflict, "it has no place");
+    let first = store.close_file(file.id, "x/first.mp4", &facts()).await.unwrap();
+    assert_eq!((first.state, first.library_path.as_deref()), (FileState::Finishing, Some("x/first.mp4")));
     let other = FileFacts { size: 1, ..facts() };
-    assert_eq!(store.complete_file(file.id, "x/a.mp4", &other).await.unwrap(), finished);
-    assert_eq!(store.close_file(file.id).await.unwrap(), finished);
-    let elsewhere = store.complete_file(file.id, "x/b.mp4", &facts()).await.unwrap_err();
-    assert_eq!(elsewhere.kind(), Kind::Conflict);
+    let closed = store.close_file(file.id, "x/a.mp4", &other).await.unwrap();
+    assert_eq!((closed.state, closed.facts.as_ref()), (FileState::Finishing, Some(&other)));
+    let finished = store.complete_file(file.id).await.unwrap();
+    assert_eq!(finished, File { state: FileState::Finished, ..closed });
+    assert_eq!((finished.library_path.as_deref(), &finished.vid), (Some("x/a.mp4"), &file.vid));
+    assert_eq!(store.complete_file(file.id).await.unwrap(), finished);
+    assert_eq!(store.close_file(file.id, "x/b.mp4", &facts()).await.unwrap(), finished);
     let sound = added(store, &task, "b").await;
     let facts = FileFacts { duration_ms: 5, size: 6, audio_codec: Some("opus".into()), ..FileFacts::default() };
-    assert_eq!(store.complete_file(sound.id, "x/b.mp4", &facts).await.unwrap().facts, Some(facts));
+    assert_eq!(store.close_file(sound.id, "x/b.mp4", &facts).await.unwrap().facts, Some(facts));
 }
 
 pub async fn two_files_never_share_a_place_in_the_library(store: &impl Store) {
     let task = running(store, "t").await;
     let (a, b) = (added(store, &task, "a").await, added(store, &task, "b").await);
-    store.complete_file(a.id, "same.mp4", &facts()).await.unwrap();
-    let error = store.complete_file(b.id, "same.mp4", &facts()).await.unwrap_err();
+    store.close_file(a.id, "same.mp4", &facts()).await.unwrap();
+    let error = store.close_file(b.id, "same.mp4", &facts()).await.unwrap_err();
     assert_eq!((error.kind(), error.written()), (Kind::Conflict, Written::No));
     assert_eq!(store.files_of(task.id).await.unwrap()[1], b);
+}
+
+pub async fn a_recording_has_a_file_of_each_format(store: &impl Store) {
+    let task = running(store, "t").await;
+    let of = |format: FileFormat, random: u8| {
+        let new = new_file(&task, "a", StreamKind::Camera, 0);
+        NewFile { format, vid: Vid::from_random([random; 15]), ..new }
+    };
+    let mut added = Vec::new();
+    for (format, random) in [(FileFormat::Wav, 1), (FileFormat::Mp4, 2), (FileFormat::Hls, 3)] {
+        let file = store.add_file(&of(format, random)).await.unwrap();
+        assert_eq!(file.format, format);
+        assert_eq!(store.add_file(&of(format, random + 10)).await.unwrap(), file);
+        added.push(file);
+    }
+    let next = store.add_file(&new_file(&task, "a", StreamKind::Camera, 1)).await.unwrap();
+    let files = store.files_of(task.id).await.unwrap();
+    assert_eq!(files[..3], added, "in the order of their adding");
+    assert_eq!(files[3..], [next]);
 }
 
 pub async fn only_an_unfinished_file_is_discarded(store: &impl Store) {
     let task = running(store, "t").await;
     let (a, b) = (added(store, &task, "a").await, added(store, &task, "b").await);
-    store.complete_file(a.id, "a.mp4", &facts()).await.unwrap();
+    complete(store, &a, "a.mp4").await;
     assert_eq!(store.discard_file(a.id).await.unwrap_err().kind(), Kind::Conflict);
     store.discard_file(b.id).await.unwrap();
     store.discard_file(b.id).await.unwrap();
@@ -387,8 +414,8 @@ pub async fn unknown_rows_are_not_found(store: &impl Store) {
     assert_eq!(store.add_mixed_stream(task, &stream).await.unwrap_err().kind(), Kind::NotFound);
     let new = new_file(&unknown, "a", StreamKind::Camera, 0);
     assert_eq!(store.add_file(&new).await.unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(store.close_file(file).await.unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(store.complete_file(file, "p", &facts()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.close_file(file, "p", &facts()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.complete_file(file).await.unwrap_err().kind(), Kind::NotFound);
     assert!(store.files_of(task).await.unwrap().is_empty());
     store.discard_file(file).await.unwrap();
 }

@@ -1,0 +1,126 @@
+"""Files of other formats than MP4, made of the same recording: what is in them, and that they agree with each other."""
+
+import json
+from threading import Event
+
+import openapi
+import players
+from mixed import assert_readable
+from probe import assert_in_sync, assert_on_the_wall_clock, assert_whole, probe
+from process import eventually, run
+from publishers import Synthetic
+
+TASK = "formats"
+ALL = ["MP4", "HLS", "FLV", "MP3", "AAC", "M4A", "OGG", "WAV"]
+PICTURES = {"MP4", "HLS", "FLV"}
+AUDIO_CODECS = {"MP3": "mp3", "OGG": "opus", "WAV": "pcm_s16le"}
+SIZE = {"width": 640, "height": 360, "fps": 30}
+LENGTH_S = 12
+MIXED = {"RecordMode": 0, "Encode": {"VideoWidth": 640, "VideoHeight": 360, "VideoFps": 25}}
+# Times in transport streams begin here.
+HLS_BEGIN_MS = 200
+# Frames of the formats of sound are longer than a picture: the last one may be cut, or filled up.
+SLACK_MS = 120
+
+
+def record(server, room, formats, tmp_path, seconds=LENGTH_S, meanwhile=lambda: None, **fields):
+    """Records alice for some seconds; returns the task."""
+    fields = {"FileFormatConfig": {"FileFormat": formats}, **fields}
+    with Synthetic(server.rooms, room, tmp_path, users=["alice"], **SIZE):
+        server.api.start(room, TASK, **fields)
+        server.api.wait_status(room, TASK, openapi.RUNNING)
+        Event().wait(seconds / 2)
+        meanwhile()
+        Event().wait(seconds / 2)
+        server.api.stop(room, TASK)
+        return server.api.wait_status(room, TASK, openapi.ENDED)
+
+
+def files(server, task, formats):
+    """Path and entry of each file, by format. They are listed in the order of the request and share one name."""
+    listed = task["RecordFileList"]
+    assert len(listed) == len(formats), listed
+    (stem,) = {file["Vid"][-8:] for file in listed}
+    found = {}
+    for name, file in zip(formats, listed, strict=True):
+        extension = "m3u8" if name == "HLS" else name.lower()
+        (path,) = server.data.glob(f"library/*/*_{stem}.{extension}")
+        found[name] = path, file
+    assert len({path.stem for path, _ in found.values()}) == 1
+    return found
+
+
+def streams(path):
+    found = json.loads(run(["ffprobe", "-v", "error", "-show_streams", "-of", "json", path]))["streams"]
+    return {stream["codec_type"]: stream["codec_name"] for stream in found}
+
+
+def assert_agrees(name, path, file, sound_only=False):
+    """What is listed of a file is what is in it."""
+    pictures = name in PICTURES and not sound_only
+    there = streams(path)
+    assert there.get("video", "") == ("h264" if pictures else ""), (name, there)
+    assert there["audio"] == AUDIO_CODECS.get(name, "aac"), (name, there)
+    assert file["VideoCodec"] == ("h264" if pictures else ""), file
+    assert (file["VideoWidth"] > 0, file["VideoHeight"] > 0) == (pictures, pictures), file
+    segments = sum(segment.stat().st_size for segment in path.with_suffix("").glob("*.ts")) if name == "HLS" else 0
+    assert file["Size"] == path.stat().st_size + segments, (name, file)
+    # The input's own time base, as for other players.
+    decode = ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-enc_time_base", "-1", "-f", "null", "-"]
+    complaints = players.run_with_stderr(decode)
+    assert not complaints, f"{name}: {complaints}"
+
+
+def assert_same(server, task, formats, sound_only=False):
+    """Every file is whole, and has its beeps and flashes where the others have them. Returns the reports."""
+    found = files(server, task, formats)
+    reports = {name: probe(path) for name, (path, _) in found.items()}
+    for name, (path, file) in found.items():
+        assert_agrees(name, path, file, sound_only)
+        report = reports[name]
+        assert abs(report["duration_ms"] - file["Duration"]) < SLACK_MS, (name, report["duration_ms"], file)
+        if name in PICTURES and not sound_only:
+            assert_readable(report)
+            assert_in_sync(report)
+            begin_ms = HLS_BEGIN_MS if name == "HLS" else 0
+            assert_on_the_wall_clock(report, {**file, "StartTime": file["StartTime"] - begin_ms})
+    return found, reports
+
+
+def play_hls(path):
+    sinks = ["--videosink", "fakesink sync=false", "--audiosink", "fakesink sync=false"]
+    played = run(["gst-play-1.0", "--no-interactive", *sinks, path])
+    assert "ERROR" not in played and "Reached end of play list" in played, played
+
+
+def test_single_stream_in_all_formats(server, tmp_path):
+    task = record(server, "single-formats", ALL, tmp_path)
+    found, reports = assert_same(server, task, ALL)
+    for name in PICTURES:
+        assert_whole(reports[name])
+    play_hls(found["HLS"][0])
+
+
+def test_a_mix_in_all_formats(server, tmp_path):
+    task = record(server, "mixed-formats", ALL, tmp_path, **MIXED)
+    found, _ = assert_same(server, task, ALL)
+    play_hls(found["HLS"][0])
+
+
+def test_without_mp4(server, tmp_path):
+    formats = ["WAV", "HLS", "MP3"]
+    task = record(server, "without-mp4", formats, tmp_path)
+    assert_same(server, task, formats)
+    eventually(lambda: not list(server.data.glob("spool/*")), "the spool is empty")
+
+
+def test_sound_only(server, tmp_path):
+    formats = ["MP4", "HLS", "OGG"]
+    task = record(server, "sound-formats", formats, tmp_path, Control={"MediaType": 1})
+    assert_same(server, task, formats, sound_only=True)
+
+
+def test_a_killed_recorder(server, tmp_path):
+    formats = ["HLS", "FLV", "MP3"]
+    task = record(server, "killed-formats", formats, tmp_path, meanwhile=server.kill_recorder)
+    assert_same(server, task, formats)
