@@ -5,8 +5,7 @@ from threading import Event
 
 import openapi
 import players
-from mixed import assert_readable
-from probe import assert_in_sync, assert_on_the_wall_clock, assert_whole, probe
+from probe import assert_in_sync, assert_on_the_wall_clock, assert_whole, frame_ms, probe
 from process import eventually, run
 from publishers import Synthetic
 
@@ -78,13 +77,27 @@ def assert_same(server, task, formats, sound_only=False):
     for name, (path, file) in found.items():
         assert_agrees(name, path, file, sound_only)
         report = reports[name]
-        assert abs(report["duration_ms"] - file["Duration"]) < SLACK_MS, (name, report["duration_ms"], file)
+        # ADTS tells no duration, and FFmpeg's guess is off.
+        if name != "AAC":
+            assert abs(report["duration_ms"] - file["Duration"]) < SLACK_MS, (name, report["duration_ms"], file)
         if name in PICTURES and not sound_only:
-            assert_readable(report)
-            assert_in_sync(report)
+            assert pictures(report) == pictures(reports[formats_with_pictures(formats)[0]]), name
+            # Pictures of a mix stand on its own grid.
+            assert_in_sync(report, within_ms=frame_ms(report))
             begin_ms = HLS_BEGIN_MS if name == "HLS" else 0
             assert_on_the_wall_clock(report, {**file, "StartTime": file["StartTime"] - begin_ms})
     return found, reports
+
+
+def formats_with_pictures(formats):
+    return [name for name in formats if name in PICTURES]
+
+
+def pictures(report):
+    """What a file's pictures are, without their times."""
+    video = report["video"]
+    assert not video["unreadable"] and not video["damaged"], report["file"]
+    return [video[name] for name in ("readable", "missing", "duplicated", "out_of_order")]
 
 
 def play_hls(path):
