@@ -17,7 +17,7 @@ from server import Rooms
 
 ROOM = "comings"
 MIX = {"RecordMode": 0, "Encode": {"VideoWidth": 640, "VideoHeight": 360, "VideoFps": 25}}
-ALONE = {"TargetStreams": {"StreamList": [{"UserId": "sizer"}]}}
+ALONE = {"TargetStreams": {"StreamList": [{"UserId": "sizer"}]}, "Tapedeck": {"KeepSource": True}}
 SYNTHETIC = {"width": 320, "height": 180, "fps": 25}
 SDK = {"width": 320, "height": 180, "fps": 15}
 GROWN = (640, 360)
