@@ -11,6 +11,7 @@ import openapi
 import players
 from mixed import assert_beeps, assert_complete, assert_to_the_end, beeps, look, only_file
 from probe import probe
+from process import eventually
 from publishers import SdkPublisher, Synthetic
 from relay import BadNetwork
 from server import Rooms
@@ -60,6 +61,8 @@ class Show:
         for task, fields in (("mix", MIX), ("alone", ALONE)):
             api.start(ROOM, task, **fields)
             api.wait_status(ROOM, task, openapi.RUNNING)
+        # A key frame of one a second, of which a packet may be lost: how long that takes is not the mix's doing.
+        eventually(lambda: self._is_shown(FIVE[3], FAR), "the user behind the bad network is shown")
         self._pass("five")
         muter.mute("camera", True)
         leaver.leave()
@@ -84,6 +87,13 @@ class Show:
         publisher.publish("camera", **SDK)
         publisher.publish("microphone")
         return publisher
+
+    def _is_shown(self, window, user):
+        """Whether the user's picture is the last one there in the growing file."""
+        growing = next(self.server.data.glob("spool/*/0000-M.mp4"), None)
+        video = look(growing, *window)["video"] if growing else None
+        pictures = (video or {}).get("list", [])
+        return bool(pictures) and pictures[-1]["user"] == user
 
     def _pass(self, phase):
         """Nothing happens for the length of a phase."""
