@@ -1,22 +1,23 @@
 //! The sound of one take: Opus packets at media times in, samples of the file out. Either decoded, laid on a grid and
 //! encoded as AAC, or kept as they are.
 
+mod coder;
 mod kept;
 mod rated;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use codec::opus;
 use codec::resample::RATE;
-use codec::{aac, opus};
-use media::mp4::{Sample, SampleEntry, TrackId, Writer};
-
+use media::mp4::{SampleEntry, TrackId, Writer};
 use rules::time::{Mono, ns_to_ticks};
 
 use crate::Result;
 use crate::messages::AudioPlan;
 use crate::pcm::{FRAME, Grid, GridFrame};
 use crate::unit::SoundPacket;
+pub use coder::{AacForm, Coder};
 use kept::OpusLane;
 use rated::Rated;
 
@@ -60,7 +61,7 @@ impl AudioLane {
     pub fn new(plan: AudioPlan, track: TrackId, epoch: Mono, written_until: i64) -> Result<AudioLane> {
         let lane = match plan {
             AudioPlan::Aac { rate, channels, bitrate } => {
-                let form = AacForm { rate, channels: channels.into(), bitrate };
+                let form = AacForm { rate, channels, bitrate };
                 Lane::Aac(Box::new(AacLane::new(track, form, written_until)?))
             }
             AudioPlan::Opus => Lane::Opus(OpusLane::new(track, written_until)),
@@ -71,10 +72,7 @@ impl AudioLane {
     /// The sample entry of the lane's track.
     pub fn entry(plan: AudioPlan) -> Result<SampleEntry> {
         Ok(match plan {
-            AudioPlan::Aac { rate, channels, bitrate } => {
-                let encoder = aac::Encoder::new(rate, usize::from(channels), bitrate)?;
-                SampleEntry::aac(channels, rate, &encoder.config())?
-            }
+            AudioPlan::Aac { rate, channels, bitrate } => AacForm { rate, channels, bitrate }.entry()?,
             AudioPlan::Opus => SampleEntry::opus(2, OPUS_DELAY as u16),
         })
     }
@@ -101,7 +99,7 @@ impl AudioLane {
     /// begins at media time `index * FRAME`.
     pub fn reaches(&self, index: i64) -> bool {
         match &self.lane {
-            Lane::Aac(lane) => lane.next >= lane.base + index + LOOK_AHEAD,
+            Lane::Aac(lane) => lane.next >= lane.coder.base + index + LOOK_AHEAD,
             Lane::Opus(lane) => lane.next >= index * FRAME + OPUS_DELAY,
         }
     }
@@ -132,59 +130,35 @@ fn remember<T>(recent: &mut Option<VecDeque<T>>, wanted: bool) {
     }
 }
 
-/// How AAC is encoded: Hz, channels, bit/s.
-#[derive(Clone, Copy)]
-struct AacForm {
-    rate: u32,
-    channels: usize,
-    bitrate: u32,
-}
-
-impl AacForm {
-    fn encoder(self) -> Result<aac::Encoder> {
-        Ok(aac::Encoder::new(self.rate, self.channels, self.bitrate)?)
-    }
-}
-
 /// Opus to AAC on a grid of 1024 samples that begins at media time 0. Frames are numbered from the lane's epoch.
 struct AacLane {
-    track: TrackId,
     form: AacForm,
     decoder: opus::Decoder,
-    encoder: aac::Encoder,
+    coder: Coder,
     /// At 48 kHz.
     grid: Grid,
     /// From there to the file's rate, if it has another.
     rated: Option<Rated>,
-    /// The frame that is at media time 0 of the present file, and the one behind the last.
-    base: i64,
+    /// The frame behind the last one.
     next: i64,
     recent: Option<VecDeque<GridFrame>>,
-    /// Decode times of the packets still to come out, in samples. The first packet only primes the decoder; each
-    /// later one carries the frame put in one call before, and the edit list plays it one frame earlier.
-    times: VecDeque<i64>,
-    primed: bool,
     block: Vec<f32>,
 }
 
 impl AacLane {
     fn new(track: TrackId, form: AacForm, written_until: i64) -> Result<AacLane> {
-        let AacForm { rate, channels, .. } = form;
+        let (rate, channels) = (form.rate, usize::from(form.channels));
         let written = written_until.div_euclid(FRAME) + i64::from(written_until % FRAME != 0);
         let plain = rate == RATE;
         let first = if plain { written } else { written * i64::from(RATE) / i64::from(rate) };
         Ok(AacLane {
-            track,
             form,
             decoder: opus::Decoder::new(channels)?,
-            encoder: form.encoder()?,
+            coder: Coder::new(form, track, 0)?,
             grid: Grid::new(channels, first),
             rated: if plain { None } else { Some(Rated::new(rate, channels, written)?) },
-            base: 0,
             next: 0,
             recent: None,
-            times: VecDeque::new(),
-            primed: false,
             block: Vec::new(),
         })
     }
@@ -251,7 +225,7 @@ impl AacLane {
     }
 
     fn take(&mut self, frame: GridFrame, writer: &mut Writer) -> Result<()> {
-        self.encode_frame(&frame, writer)?;
+        self.coder.encode(&frame.pcm, frame.index, writer)?;
         self.next = frame.index + 1;
         if let Some(recent) = &mut self.recent {
             recent.push_back(frame);
@@ -262,30 +236,17 @@ impl AacLane {
         Ok(())
     }
 
-    fn encode_frame(&mut self, frame: &GridFrame, writer: &mut Writer) -> Result<()> {
-        let at = (frame.index - self.base) * FRAME;
-        if !std::mem::replace(&mut self.primed, true) {
-            self.times.push_back(at);
-        }
-        self.times.push_back(at + FRAME);
-        let packets = self.encoder.encode(&frame.pcm)?;
-        write_aac(self.track, &mut self.times, packets, writer)
-    }
-
     fn split(mut self: Box<Self>, index: i64, from: &mut Writer, track: TrackId, to: &mut Writer) -> Result<Box<Self>> {
-        if self.next < self.base + index {
+        let base = self.coder.base + index;
+        if self.next < base {
             self.encode_rest(from)?;
         }
-        let finished = std::mem::replace(&mut self.encoder, self.form.encoder()?);
-        write_aac(self.track, &mut self.times, finished.finish()?, from)?;
-        self.track = track;
-        self.times.clear();
-        self.primed = false;
-        self.base += index;
+        let coder = Coder::new(self.form, track, base)?;
+        std::mem::replace(&mut self.coder, coder).finish(from)?;
         // The frames before the first one are not written, but the sound goes on as if there were no cut.
         for frame in self.recent.take().unwrap_or_default() {
-            if frame.index + WARM_UP >= self.base {
-                self.encode_frame(&frame, to)?;
+            if frame.index + WARM_UP >= base {
+                self.coder.encode(&frame.pcm, frame.index, to)?;
             }
         }
         Ok(self)
@@ -293,28 +254,8 @@ impl AacLane {
 
     fn finish(mut self: Box<Self>, writer: &mut Writer) -> Result<()> {
         self.encode_rest(writer)?;
-        let AacLane { track, encoder, mut times, .. } = *self;
-        write_aac(track, &mut times, encoder.finish()?, writer)
+        self.coder.finish(writer)
     }
-}
-
-pub(crate) fn write_aac(
-    track: TrackId,
-    times: &mut VecDeque<i64>,
-    packets: Vec<Bytes>,
-    writer: &mut Writer,
-) -> Result<()> {
-    for packet in packets {
-        let Some(dts) = times.pop_front() else { break };
-        if dts < 0 {
-            continue;
-        }
-        writer.push(
-            track,
-            Sample { entry: 0, dts: dts as u64, duration: FRAME as u32, key: true, after_still: false, data: packet },
-        )?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ mod pictures;
 mod room;
 mod sync;
 mod take;
+#[cfg(test)]
+mod testing;
 mod track;
 mod transcode;
 mod uniform;

@@ -9,26 +9,20 @@ use crate::pcm::FRAME;
 ///
 /// `fps`: none without pictures; `rate`: Hz.
 pub fn next_cut(at: i64, fps: Option<u32>, rate: u32) -> i64 {
-    // In pictures; without them in frames of sound.
-    let (step, scale) = match fps {
+    // Both begin together every `step` pictures; without pictures, every frame of sound.
+    let (step, rate) = match fps {
         Some(fps) => {
-            let sound = FRAME as u64 * u64::from(fps);
-            (sound / gcd(sound, rate.into()), Fraction { ticks: 1, rate: fps })
+            let sound = FRAME * i64::from(fps);
+            (sound / gcd(sound, rate.into()), fps)
         }
-        None => (1, Fraction { ticks: FRAME, rate }),
+        None => (FRAME, rate),
     };
-    let period = i128::from(step) * i128::from(scale.ticks) * i128::from(SECOND_NS);
-    let steps = (i128::from(at.max(0)) * i128::from(scale.rate) + period - 1) / period;
-    ticks_to_ns((steps as i64).saturating_mul(step as i64).saturating_mul(scale.ticks), scale.rate)
+    let period = i128::from(step) * i128::from(SECOND_NS);
+    let steps = (i128::from(at.max(0)) * i128::from(rate) + period - 1) / period;
+    ticks_to_ns((steps as i64).saturating_mul(step), rate)
 }
 
-/// `ticks / rate` seconds.
-struct Fraction {
-    ticks: i64,
-    rate: u32,
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
+fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

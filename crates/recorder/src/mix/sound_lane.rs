@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 
-use codec::aac;
 use codec::resample::Resampler;
-use media::mp4::{SampleEntry, TrackId, Writer};
+use media::mp4::TrackId;
 use rules::select::Source;
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
 use super::output::{Files, Output};
 use super::sound::Mixer;
 use crate::Result;
-use crate::audio::{LOOK_AHEAD, WARM_UP, write_aac};
+use crate::audio::{AacForm, Coder, LOOK_AHEAD, WARM_UP};
 use crate::messages::MixedAudio;
 use crate::pcm::{FRAME, GridFrame};
 
@@ -39,22 +38,12 @@ pub struct SoundLane {
     recent: VecDeque<Vec<f32>>,
 }
 
-/// The encoder of one file's sound.
-struct Coder {
-    encoder: aac::Encoder,
-    track: TrackId,
-    /// The frame that is at media time 0 of the file.
-    base: i64,
-    times: VecDeque<i64>,
-    primed: bool,
-}
-
 impl SoundLane {
     /// A lane that begins at media time `from` (nanoseconds), but not before the sound that is in the file already.
     pub fn new(plan: MixedAudio, from: i64, output: &mut Output) -> Result<SoundLane> {
         let channels = usize::from(plan.channels);
-        let coder = Coder::new(plan, 0, output)?;
-        let end = output.file.writer.end(coder.track) as i64;
+        let (coder, track) = coder(plan, 0, output)?;
+        let end = output.file.writer.end(track) as i64;
         let from = from.max(ticks_to_ns(end, plan.rate));
         let first = ns_to_ticks(from, MIXED_RATE).div_euclid(FRAME) * FRAME;
         // Where that is in the file's own samples: the frame it lies in may have begun before.
@@ -201,7 +190,7 @@ impl SoundLane {
 
     /// The next file has its turn. Its coder is shown what came before, so that the sound goes on as if there were no cut.
     fn move_on(&mut self, files: &mut Files) -> Result<()> {
-        let mut coder = Coder::new(self.plan, self.next, &mut files.present)?;
+        let (mut coder, _) = coder(self.plan, self.next, &mut files.present)?;
         let first = self.next - self.recent.len() as i64;
         for (index, block) in (first..).zip(&self.recent) {
             coder.encode(block, index, &mut files.present.file.writer)?;
@@ -212,29 +201,13 @@ impl SoundLane {
     }
 }
 
-impl Coder {
-    fn new(plan: MixedAudio, base: i64, output: &mut Output) -> Result<Coder> {
-        let encoder = aac::Encoder::new(plan.rate, usize::from(plan.channels), plan.bitrate)?;
-        let track = match output.audio_track {
-            Some(track) => track,
-            None => {
-                let entry = SampleEntry::aac(plan.channels, plan.rate, &encoder.config())?;
-                *output.audio_track.insert(output.file.writer.add_track(entry)?)
-            }
-        };
-        Ok(Coder { encoder, track, base, times: VecDeque::new(), primed: false })
-    }
-
-    fn encode(&mut self, block: &[f32], index: i64, writer: &mut Writer) -> Result<()> {
-        let at = (index - self.base) * FRAME;
-        if !std::mem::replace(&mut self.primed, true) {
-            self.times.push_back(at);
-        }
-        self.times.push_back(at + FRAME);
-        write_aac(self.track, &mut self.times, self.encoder.encode(block)?, writer)
-    }
-
-    fn finish(mut self, writer: &mut Writer) -> Result<()> {
-        write_aac(self.track, &mut self.times, self.encoder.finish()?, writer)
-    }
+/// The coder of a file whose media time 0 is frame `base`; its track is added if the file has none.
+fn coder(plan: MixedAudio, base: i64, output: &mut Output) -> Result<(Coder, TrackId)> {
+    let MixedAudio { rate, channels, bitrate } = plan;
+    let form = AacForm { rate, channels, bitrate };
+    let track = match output.audio_track {
+        Some(track) => track,
+        None => *output.audio_track.insert(output.file.writer.add_track(form.entry()?)?),
+    };
+    Ok((Coder::new(form, track, base)?, track))
 }

@@ -12,6 +12,7 @@ use rules::layout::{Arrangement, Overlays, Plan};
 use rules::request::{FileFormat, FrameFill};
 use rules::select::{MAX_STREAMS, Selection, StreamKind};
 
+use super::tracks::tests::track;
 use super::*;
 use crate::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan, TaskJob, VideoPlan};
 use crate::order;
@@ -52,19 +53,7 @@ fn syncs() -> SyncQueue {
 }
 
 fn with_sound(identity: &str) -> Participant {
-    let track = Track {
-        sid: format!("TR_{identity}"),
-        name: String::new(),
-        kind: TrackKind::Audio,
-        source: TrackSource::Microphone,
-        muted: false,
-        mime: String::new(),
-        layers: Vec::new(),
-        width: 0,
-        height: 0,
-        encrypted: false,
-        simulcast: false,
-    };
+    let track = track(&format!("TR_{identity}"), TrackKind::Audio, TrackSource::Microphone);
     Participant { identity: identity.into(), tracks: vec![track], ..nobody() }
 }
 

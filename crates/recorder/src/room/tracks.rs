@@ -142,7 +142,7 @@ impl Tracks {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
@@ -156,7 +156,7 @@ mod tests {
         Participant { sid, identity, name: String::new(), attributes: BTreeMap::new(), joined_ms, tracks }
     }
 
-    fn track(sid: &str, kind: TrackKind, source: TrackSource) -> Track {
+    pub(in crate::room) fn track(sid: &str, kind: TrackKind, source: TrackSource) -> Track {
         Track {
             sid: sid.into(),
             name: String::new(),

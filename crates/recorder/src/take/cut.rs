@@ -2,8 +2,8 @@
 //! key frame, without a picture or a sample of sound missing or there twice.
 //!
 //! The new file's media time 0 lies on the old one's grid of sound, at or up to a frame (21 ms at 48 kHz) after the key
-//! frame. The old file
-//! gets sound up to there, which may come a little later than the picture; the lane of sound then moves on.
+//! frame. The old file gets sound up to there, which may come a little later than the picture; the lane of sound then
+//! moves on.
 
 use std::time::Duration;
 

@@ -1,22 +1,11 @@
 //! A stream that is cut into files: laid behind each other they are what one file would have been.
 
 use codec::file::{Event, Reader};
-use codec::opus;
 use codec::video::{Canvas, Codec, Config, Encoder};
 use media::bitstream::annex_b;
 
 use super::*;
-
-/// A tone that rises, so that no two moments sound the same.
-fn packets(seconds: i64) -> Vec<Bytes> {
-    let mut encoder = opus::Encoder::new(1, 64_000).expect("an encoder");
-    let tone = |n: i64| {
-        let t = n as f64 / 48_000.0;
-        ((t * (200.0 + t * 40.0) * std::f64::consts::TAU).sin() * 0.4) as f32
-    };
-    let packet = |k: i64| encoder.encode(&(k * 960..(k + 1) * 960).map(tone).collect::<Vec<_>>()).expect("a packet");
-    (0..seconds * 50).map(packet).collect()
-}
+use crate::testing::rising_tone;
 
 /// Pictures of 25 a second, every 25th a key frame.
 fn pictures(seconds: i64) -> Vec<(Bytes, Option<Arc<VideoConfig>>)> {
@@ -56,7 +45,7 @@ fn read(finished: &Finished, path: &std::path::Path) -> Heard {
 fn record(plan: AudioPlan, max_file_ms: i64, seconds: i64, late: (i64, i64), camera: fn(i64) -> bool) -> Vec<Heard> {
     let mut user = User::new(plan);
     user.take.as_mut().expect("a take").plan.settings.max_file_ms = max_file_ms;
-    let packets = packets(seconds);
+    let packets = rising_tone(seconds);
     let mut events = Vec::new();
     for (n, packet) in packets.iter().enumerate() {
         let at = n as i64 * 20;

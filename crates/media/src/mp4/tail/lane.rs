@@ -52,12 +52,7 @@ impl Lane {
             priming: entry.priming(),
             step: entry.filler_duration(),
             has_filler: entry.has_filler(),
-            queue: VecDeque::new(),
-            cursor: 0,
-            last: Last::Nothing,
-            media_end: 0,
-            filled: 0,
-            entry: 0,
+            ..Lane::silence()
         }
     }
 

@@ -4,17 +4,7 @@ use codec::file::Event;
 
 use super::*;
 use crate::messages::Settings;
-
-/// A tone that rises, so that no two moments sound the same.
-fn packets(seconds: i64) -> Vec<bytes::Bytes> {
-    let mut encoder = opus::Encoder::new(1, 64_000).expect("an encoder");
-    let tone = |n: i64| {
-        let t = n as f64 / 48_000.0;
-        ((t * (200.0 + t * 40.0) * std::f64::consts::TAU).sin() * 0.4) as f32
-    };
-    let packet = |k: i64| encoder.encode(&(k * 960..(k + 1) * 960).map(tone).collect::<Vec<_>>()).expect("a packet");
-    (0..seconds * 50).map(packet).collect()
-}
+use crate::testing::rising_tone;
 
 /// The level of the only user's picture in this second of the recording.
 fn level(second: i64) -> u8 {
@@ -31,7 +21,7 @@ struct Heard {
 fn record(audio: MixedAudio, max_file_ms: i64, seconds: i64, there: fn(i64) -> bool) -> Vec<Heard> {
     let settings = Settings { max_file_ms, ..Settings::default() };
     let mut room = Room::with(MixPlan { audio, ..Room::plan(None, MixCodec::H264) }, settings);
-    for (n, sound) in (0..).zip(packets(seconds)) {
+    for (n, sound) in (0..).zip(rising_tone(seconds)) {
         let (t, second) = (n * PACKET_MS, n / 50);
         if n % 50 == 0 {
             let users = if there(second) { &[("ann", true)][..] } else { &[] };
