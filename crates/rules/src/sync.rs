@@ -7,6 +7,7 @@
 //! Sound leads: when the first reports correct a user's audio against the video, the audio keeps its place and the
 //! video moves, because moving a picture by some milliseconds is invisible and stretching sound is not.
 
+use crate::ledger::Measured;
 use crate::time::{MILLI_NS, Mono, SECOND_NS, Wall, ticks_to_ns};
 
 /// Errors below this are left alone: sender reports are that noisy, and untouched timestamps stay exact.
@@ -216,6 +217,27 @@ impl TrackClock {
         error.clamp(-limit, limit)
     }
 
+    /// Where media with this RTP time would be placed now; for media that is not placed any more.
+    pub fn at(&self, rtp_time: u64) -> Option<Mono> {
+        let base = self.base.or(self.arrivals.floor())?;
+        Some(Mono(base.saturating_add(self.media_ns(rtp_time))))
+    }
+
+    /// What is known of the track's clock by now.
+    pub fn measured(&self, user: &UserClock) -> Measured {
+        let by_report = match (self.report, user.offset) {
+            (Some((relation, epoch)), Some(offset)) if epoch == user.epoch => Some(relation.saturating_add(offset)),
+            _ => None,
+        };
+        let ms = |ns: i64| ns as f64 / MILLI_NS as f64;
+        let since_report = |base: Option<i64>| Some(ms(base?.saturating_sub(by_report?)));
+        Measured {
+            drift_ppm: self.arrivals.drift_ppm(),
+            delay_ms: since_report(self.arrivals.floor()),
+            error_ms: since_report(self.base),
+        }
+    }
+
     fn media_ns(&self, rtp_time: u64) -> i64 {
         // Extended RTP time counts up from a 32-bit start: years of media stay far below this bound.
         ticks_to_ns(rtp_time.min(i64::MAX as u64) as i64, self.rate).min(i64::MAX / 8)
@@ -229,18 +251,33 @@ struct ArrivalFloor {
     current: Option<i64>,
     previous: Option<i64>,
     window_start: Option<Mono>,
+    /// The minimum of the first window, and when that began; and the same of the last one that is over.
+    measured: Option<[(i64, Mono); 2]>,
 }
 
 impl ArrivalFloor {
     const WINDOW_NS: i64 = 10 * SECOND_NS;
+    /// A jitter of a millisecond is 33 ppm then.
+    const DRIFT_AFTER_NS: i64 = 30 * SECOND_NS;
 
     fn add(&mut self, base: i64, arrival: Mono) {
         let start = *self.window_start.get_or_insert(arrival);
         if arrival.since(start) > Self::WINDOW_NS {
+            if let Some(least) = self.current {
+                let (first, last) = (self.measured.map_or((least, start), |[first, _]| first), (least, start));
+                self.measured = Some([first, last]);
+            }
             self.previous = self.current.take();
             self.window_start = Some(arrival);
         }
         self.current = Some(self.current.map_or(base, |least| least.min(base)));
+    }
+
+    /// How much faster than the recorder's clock the track's runs, in millionths; once both were watched for long enough.
+    fn drift_ppm(&self) -> Option<f64> {
+        let [(first, began), (last, at)] = self.measured?;
+        let elapsed = at.since(began);
+        (elapsed >= Self::DRIFT_AFTER_NS).then(|| first.saturating_sub(last) as f64 * 1e6 / elapsed as f64)
     }
 
     fn floor(&self) -> Option<i64> {

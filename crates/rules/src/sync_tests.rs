@@ -268,3 +268,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_media_comes_apart_and_how_fast_its_clock_runs_is_measured() {
+    let mut user = UserClock::default();
+    let mut audio = TrackClock::new(48_000, Pace::Sound);
+    let mut video = TrackClock::new(90_000, Pace::Picture);
+    for i in 0..6_000i64 {
+        let ms = i * 10;
+        // Pictures leave the sender 40 ms after capture, sound 5 ms after, and its clock is 100 ppm fast.
+        let sound = rtp(9, 48_000, ms) + (ms as u64 * 48) / 10_000;
+        audio.handle_packet(sound, at(ms + 5));
+        video.handle_packet(rtp(1 << 30, 90_000, ms), at(ms + 40 + i % 3));
+        if ms % 5_000 == 0 {
+            let ntp = Wall(NTP_START + ms * MILLI_NS);
+            audio.handle_report(&mut user, ntp, sound, at(ms + 2));
+            video.handle_report(&mut user, ntp, rtp(1 << 30, 90_000, ms), at(ms + 2));
+        }
+        audio.place(&user, sound);
+        video.place(&user, rtp(1 << 30, 90_000, ms));
+    }
+    let (sound, picture) = (audio.measured(&user), video.measured(&user));
+    assert!((sound.drift_ppm.expect("watched for a minute") - 100.0).abs() < 10.0, "{sound:?}");
+    assert!(picture.drift_ppm.expect("watched for a minute").abs() < 10.0, "{picture:?}");
+    let apart = picture.delay_ms.expect("reports came") - sound.delay_ms.expect("reports came");
+    assert!((apart - 35.0).abs() < 2.0, "{apart}");
+    let written = picture.error_ms.expect("reports came") - sound.error_ms.expect("reports came");
+    assert!(written.abs() < 5.0, "{written}");
+    assert_eq!(audio.at(sound_at(1_000)).map(|at| at.since(audio.place(&user, sound_at(1_000)))), Some(0));
+}
+
+fn sound_at(ms: i64) -> u64 {
+    rtp(9, 48_000, ms)
+}
