@@ -28,9 +28,19 @@ pub(super) struct Extent {
 
 /// Gives every run of every whole fragment to `visit`, in order, with `offset` counted from the beginning of the file.
 /// The first fragment that is not whole ends the walk.
-pub(super) fn scan(disk: &dyn Disk, tracks: &[Track], mut visit: impl FnMut(ReadRun)) -> Result<Extent> {
+pub(super) fn scan(disk: &dyn Disk, tracks: &[Track], visit: impl FnMut(ReadRun)) -> Result<Extent> {
+    scan_from(disk, HEAD, tracks, visit)
+}
+
+/// The same where the first fragment is elsewhere.
+pub(super) fn scan_from(
+    disk: &dyn Disk,
+    from: u64,
+    tracks: &[Track],
+    mut visit: impl FnMut(ReadRun),
+) -> Result<Extent> {
     let len = disk.len()?;
-    let mut extent = Extent { end: HEAD, fragments: 0, unsound: Vec::new() };
+    let mut extent = Extent { end: from, fragments: 0, unsound: Vec::new() };
     let mut buffer = Vec::new();
     while let Some(found) = next(disk, tracks, extent.end, len, &mut buffer)? {
         match found.runs {

@@ -5,6 +5,7 @@ mod fixture;
 mod hostile;
 mod kills;
 mod mixed;
+mod recorded;
 mod replacing;
 mod steps;
 mod tail;
