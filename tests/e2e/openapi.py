@@ -13,7 +13,8 @@ from volcengine.ServiceInfo import ServiceInfo
 
 from process import eventually
 
-ACTIONS = ("StartRecord", "UpdateRecord", "StopRecord", "GetRecordTask")
+ACTIONS = ("StartRecord", "UpdateRecord", "StopRecord", "GetRecordTask", "GetRecordReport")
+READING = ("GetRecordTask", "GetRecordReport")
 NOT_STARTED, RUNNING, ENDED, FAILED = 1, 2, 3, 4
 
 
@@ -34,7 +35,7 @@ class Api:
         service = ServiceInfo(f"127.0.0.1:{port}", {"Accept": "application/json"}, self.credentials, 10, 30, "http")
         infos = {
             action: ApiInfo(
-                "GET" if action == "GetRecordTask" else "POST", "/", {"Action": action, "Version": version}, {}, {}
+                "GET" if action in READING else "POST", "/", {"Action": action, "Version": version}, {}, {}
             )
             for action in ACTIONS
         }
@@ -43,7 +44,7 @@ class Api:
     def call(self, action, body):
         """The `Result` of one call by the vendor's client; raises ApiError on a refusal."""
         try:
-            if action == "GetRecordTask":
+            if action in READING:
                 answer = json.loads(self.service.get(action, body))
             else:
                 answer = json.loads(self.service.json(action, {}, json.dumps(body)))
@@ -73,6 +74,9 @@ class Api:
 
     def get(self, room, task):
         return self.call("GetRecordTask", self.ids(room, task))["RecordTask"]
+
+    def report(self, room, task):
+        return self.call("GetRecordReport", self.ids(room, task))
 
     def stop(self, room, task):
         return self.call("StopRecord", self.ids(room, task))

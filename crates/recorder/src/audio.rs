@@ -11,11 +11,13 @@ use bytes::Bytes;
 use codec::opus;
 use codec::resample::RATE;
 use media::mp4::{SampleEntry, TrackId, Writer};
-use rules::time::{Mono, ns_to_ticks};
+use rules::ledger::{Cause, Counts};
+use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
 use crate::Result;
 use crate::messages::AudioPlan;
 use crate::pcm::{FRAME, Grid, GridFrame};
+use crate::tally::Happened;
 use crate::unit::SoundPacket;
 pub use coder::{AacForm, Coder};
 use kept::OpusLane;
@@ -41,6 +43,19 @@ struct Sound<'a> {
     duration: i64,
     /// Packets before this one were lost in the network (and not merely never sent).
     after_loss: bool,
+}
+
+/// What became of lost sound; samples of 48 kHz.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Told {
+    /// Lost beyond what was made up: from, to, since the lane's epoch.
+    missing: Vec<(i64, i64)>,
+    /// Taken from the copies in later packets.
+    recovered: i64,
+    /// Made up by the decoder.
+    concealed: i64,
+    /// Packets that the decoder refused.
+    undecodable: u64,
 }
 
 /// The sound of one take, by plan. It may go on from file to file.
@@ -85,6 +100,23 @@ impl AudioLane {
             Lane::Aac(lane) => lane.push(&sound, writer),
             Lane::Opus(lane) => lane.push(&sound, writer),
         }
+    }
+
+    /// Tells what became of lost sound since the last call.
+    pub fn tell(&mut self, happened: &mut Happened) {
+        let told = std::mem::take(match &mut self.lane {
+            Lane::Aac(lane) => &mut lane.told,
+            Lane::Opus(lane) => &mut lane.told,
+        });
+        let ms = |samples: i64| (samples / 48) as u64;
+        happened.counts.add(&Counts {
+            frames_undecodable: told.undecodable,
+            recovered_ms: ms(told.recovered),
+            concealed_ms: ms(told.concealed),
+            ..Counts::default()
+        });
+        let at = |samples: i64| self.epoch.plus(ticks_to_ns(samples, 48_000));
+        happened.missing.extend(told.missing.into_iter().map(|(from, to)| (at(from), at(to), Cause::Lost)));
     }
 
     /// Has the lane remember the last seconds of its sound, for [`AudioLane::split`], or forget them.
@@ -142,6 +174,7 @@ struct AacLane {
     /// The frame behind the last one.
     next: i64,
     recent: Option<VecDeque<GridFrame>>,
+    told: Told,
     block: Vec<f32>,
 }
 
@@ -159,6 +192,7 @@ impl AacLane {
             rated: if plain { None } else { Some(Rated::new(rate, channels, written)?) },
             next: 0,
             recent: None,
+            told: Told::default(),
             block: Vec::new(),
         })
     }
@@ -177,6 +211,8 @@ impl AacLane {
         if self.decoder.decode(sound.packet, &mut self.block).is_err() {
             self.block.clear();
             self.decoder.conceal(sound.duration as usize, &mut self.block);
+            self.told.undecodable += 1;
+            self.told.concealed += sound.duration;
         }
         self.grid.push(sound.position, &self.block);
     }
@@ -193,13 +229,19 @@ impl AacLane {
         let missing = self.grid.gap_before(recovered);
         if missing > 0 {
             self.block.clear();
-            self.decoder.conceal(missing.min(CONCEAL_MAX) as usize, &mut self.block);
+            let concealed = missing.min(CONCEAL_MAX);
+            self.decoder.conceal(concealed as usize, &mut self.block);
             self.grid.push(recovered - missing, &self.block);
+            self.told.concealed += concealed;
+            if concealed < missing {
+                self.told.missing.push((recovered - missing + concealed, recovered));
+            }
         }
         if copied > 0 {
             self.block.clear();
             self.decoder.recover(sound.packet, &mut self.block);
             self.grid.push(recovered, &self.block);
+            self.told.recovered += copied;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use codec::video::{self, Decoder};
 use media::packet::VideoCodec;
+use rules::ledger::Cause;
 
 use crate::unit::Picture;
 
@@ -12,6 +13,8 @@ pub struct PictureDecoder {
     decoder: Option<(VideoCodec, Decoder)>,
     /// Pictures cannot be decoded right until a key frame comes.
     broken: bool,
+    /// Why pictures are missing since the last one that was decoded.
+    pub fault: Option<Cause>,
     pub counts: Counts,
 }
 
@@ -32,7 +35,9 @@ pub struct Counts {
 impl PictureDecoder {
     /// Nothing for a picture that is not meant to be shown, or cannot be.
     pub fn decode(&mut self, picture: &Picture) -> Option<video::Picture> {
-        self.broken |= picture.after_loss;
+        if picture.after_loss {
+            self.break_off(Cause::Lost);
+        }
         if picture.key && !picture.after_loss {
             self.broken = false;
         }
@@ -50,7 +55,7 @@ impl PictureDecoder {
             }
             Ok(_) | Err(_) => {
                 self.counts.undecodable += 1;
-                self.broken = true;
+                self.break_off(Cause::DecoderError);
                 None
             }
         }
@@ -59,7 +64,12 @@ impl PictureDecoder {
     /// So many pictures were left out: what refers to them cannot be decoded right.
     pub fn left_out(&mut self, pictures: u64) {
         self.counts.dropped += pictures;
+        self.break_off(Cause::Overload);
+    }
+
+    fn break_off(&mut self, cause: Cause) {
         self.broken = true;
+        self.fault.get_or_insert(cause);
     }
 
     /// The next picture has nothing to do with the last.

@@ -19,6 +19,7 @@ use rules::time::Wall;
 
 use crate::clock::Clock;
 use crate::derive::{self, Following, Made};
+use crate::facts::{self, FACTS};
 use crate::messages::{FileName, FinishedFile, Report};
 use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
@@ -62,14 +63,14 @@ impl FolderLock {
     }
 }
 
-/// Removes a task's folder that holds no recording any more.
+/// Removes a task's folder that holds no recording any more, and whose report is made.
 ///
 /// # Errors
 /// Fails, among others, when there is anything else in it.
 pub fn remove_folder(dir: &Path) -> std::io::Result<()> {
     let names = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name()));
     let names = names.collect::<std::io::Result<Vec<_>>>()?;
-    let is_ours = |name: &str| name == LOCK || order::NAMES.contains(&name) || derive::is_ours(name);
+    let is_ours = |name: &str| [LOCK, FACTS].contains(&name) || order::NAMES.contains(&name) || derive::is_ours(name);
     if names.iter().all(|name| name.to_str().is_some_and(is_ours)) {
         names.iter().try_for_each(|name| std::fs::remove_file(dir.join(name)))?;
     }
@@ -228,7 +229,8 @@ impl Disk {
         if let Some(files) = self.following.made(dir, name) {
             return Some(Made { files, failed: Vec::new() });
         }
-        let master = facts(name.clone(), &complete_master(task, name, path, options, &*self.report)?);
+        let master = described(name.clone(), &complete_master(task, name, path, options, &*self.report)?);
+        facts::add_file(dir, name, path);
         loop {
             match self.following.complete(dir, &master, early) {
                 Ok(made) => return Some(made),
@@ -287,7 +289,7 @@ fn complete_master(
 /// Reports a master that stays as it is now: finished, and uniform if it was to be. Again does no harm.
 pub(crate) fn tell_again(task: i64, name: FileName, path: &Path, report: &dyn Fn(Report)) {
     if let Some(finished) = complete_master(task, &name, path, &FinishOptions::default(), report) {
-        report(Report::FileFinished { task, file: facts(name, &finished) });
+        report(Report::FileFinished { task, file: described(name, &finished) });
     }
 }
 
@@ -301,7 +303,9 @@ pub fn complete(dir: &Path, name: &FileName) -> crate::Result<Made> {
     if let Some(files) = following.made(dir, name) {
         return Ok(Made { files, failed: Vec::new() });
     }
-    let master = describe(name.clone(), &names::path(dir, name))?;
+    let path = names::path(dir, name);
+    let master = describe(name.clone(), &path)?;
+    facts::add_file(dir, name, &path);
     Ok(following.complete(dir, &master, false)?)
 }
 
@@ -311,10 +315,10 @@ pub fn complete(dir: &Path, name: &FileName) -> crate::Result<Made> {
 /// [`Error::Spool`](crate::Error::Spool) when the disk refused and it may be tried again; any other means that the file
 /// is damaged.
 pub fn describe(name: FileName, path: &Path) -> crate::Result<FinishedFile> {
-    Ok(facts(name, &mp4::finish(path, &FinishOptions::default(), &BlackAndSilence)?))
+    Ok(described(name, &mp4::finish(path, &FinishOptions::default(), &BlackAndSilence)?))
 }
 
-pub(crate) fn facts(name: FileName, finished: &mp4::Finished) -> FinishedFile {
+pub(crate) fn described(name: FileName, finished: &mp4::Finished) -> FinishedFile {
     let track = |kind: Kind| finished.tracks.iter().find(|track| track.codec.kind() == kind);
     let codec = |kind: Kind| track(kind).map(|track| track.codec.name().to_owned());
     FinishedFile {

@@ -47,6 +47,8 @@ pub struct Room {
     users: BTreeMap<String, UserClock>,
     tracks: Tracks,
     receivers: BTreeMap<Arc<str>, TrackReceiver>,
+    /// What the tracks that are received are coded in.
+    mimes: BTreeMap<Arc<str>, String>,
     /// Of tracks whose pictures some task does not take as they come, one for each thing that is wanted.
     transcoders: BTreeMap<Arc<str>, Vec<Transcoder>>,
     tasks: BTreeMap<i64, Task>,
@@ -76,6 +78,7 @@ impl Room {
             users: BTreeMap::new(),
             tracks: Tracks::default(),
             receivers: BTreeMap::new(),
+            mimes: BTreeMap::new(),
             transcoders: BTreeMap::new(),
             tasks: BTreeMap::new(),
             connection: Connection::Joining,
@@ -124,6 +127,8 @@ impl Room {
                 }
                 self.end_all_tracks();
                 self.tracks.clear();
+                // First: that nobody is known any more does not mean that nobody publishes.
+                self.tasks.values_mut().for_each(|task| task.set_room(false, now));
                 self.update_tasks(now);
             }
             RoomEvent::Participant(participant) => self.update(&participant, now),
@@ -169,12 +174,14 @@ impl Room {
                 streams.into_iter().for_each(|stream| self.note(id, &stream.into(), &text));
             }
         }
+        self.tasks.values_mut().for_each(|task| task.set_room(true, now));
         self.report(Report::Joined { rejoined });
     }
 
     fn interrupted(&mut self, reason: String, now: Mono) {
         if self.connection == Connection::Up {
             self.connection = Connection::Lost(now, reason.clone());
+            self.tasks.values_mut().for_each(|task| task.set_room(false, now));
         }
         self.report(Report::Interrupted { reason });
     }
@@ -190,6 +197,7 @@ impl Room {
             self.deliver(&sid, now);
         }
         self.ask_for_key_frames(now);
+        self.write_facts(now);
         for id in self.task_ids() {
             self.drive_takes(id, now);
             self.drive_mix(id, now);
@@ -218,11 +226,14 @@ impl Room {
         let Some(receiver) = self.receivers.get_mut(sid) else { return };
         let user = user_clock(&mut self.users, receiver.stream());
         receiver.finish(user, &mut self.units);
+        let counted = receiver.take_happened(user);
+        self.tasks.values_mut().for_each(|task| task.count(receiver.stream(), receiver.media(), &counted));
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
         let now = self.clock.now();
         self.deliver(sid, now);
         self.deliver_transcoded(sid, now, Transcoder::rest);
         self.transcoders.remove(sid);
+        self.mimes.remove(sid);
         self.receivers.remove(sid);
         for id in self.task_ids() {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
@@ -265,7 +276,9 @@ impl Room {
         let source = Source::from(published.stream.clone());
         match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
             Some(receiver) => {
-                self.receivers.insert(sid, receiver);
+                self.receivers.insert(sid.clone(), receiver);
+                self.mimes.insert(sid.clone(), mime.to_owned());
+                self.note_sent(&sid, mime, self.clock.now());
                 self.update_transcoders();
             }
             None => {

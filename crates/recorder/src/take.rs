@@ -2,21 +2,23 @@
 //! and writes fragments in time. Media time 0 is the first media received, sound or key frame, whichever came earlier.
 
 mod cut;
+mod open_file;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use media::mp4::{self, RecoveredTrack, TrackId};
-use rules::time::{MILLI_NS, Mono, SECOND_NS, Wall, ns_to_ticks, ticks_to_ns};
+use media::mp4::RecoveredTrack;
+use rules::time::{MILLI_NS, Mono, Wall, ticks_to_ns};
 
 use cut::{Age, Before};
+use open_file::OpenFile;
 
-use crate::audio::AudioLane;
 use crate::clock::Clock;
 use crate::growing::{Growing, Place, Resumed};
 use crate::messages::{AudioPlan, FileName, Settings};
-use crate::unit::{Picture, SoundPacket, Unit};
-use crate::video::{self, RATE, VideoLane};
+use crate::tally::Both;
+use crate::unit::Unit;
+use crate::video::VideoLane;
 use crate::{Error, Result};
 
 /// How long the first media is kept before the file begins, so that sound and picture that started together begin
@@ -49,6 +51,7 @@ pub struct Take {
     away_at: Option<Mono>,
     /// Nothing of the stream is to be expected, since this time.
     absent_since: Option<Mono>,
+    happened: Both,
 }
 
 enum State {
@@ -101,7 +104,13 @@ impl Take {
             due: false,
             away_at: None,
             absent_since: None,
+            happened: Both::default(),
         }
+    }
+
+    /// What happened since the last call.
+    pub fn take_happened(&mut self) -> Both {
+        std::mem::take(&mut self.happened)
     }
 
     /// Whether a key frame is needed before pictures can be written.
@@ -168,10 +177,10 @@ impl Take {
         if let State::Open(file) = &mut self.state {
             if away {
                 self.away_at = None;
-                file.picture_away()?;
+                file.picture_away(&mut self.happened)?;
             }
             if self.absent_since.is_some_and(|since| now.since(since) > self.plan.max_silence) {
-                file.finish(None)?;
+                file.finish(None, &mut self.happened)?;
                 self.state = State::Idle;
                 return Ok(Some(self.ended()));
             }
@@ -210,7 +219,7 @@ impl Take {
     /// The pictures end here: unpublished, or the connection was lost.
     pub fn video_ended(&mut self) -> Result<()> {
         self.away_at = None;
-        if let State::Open(file) = &mut self.state { file.picture_away() } else { Ok(()) }
+        if let State::Open(file) = &mut self.state { file.picture_away(&mut self.happened) } else { Ok(()) }
     }
 
     /// The sound ends here: unpublished, or the connection was lost.
@@ -220,35 +229,36 @@ impl Take {
     }
 
     /// Ends the take. `present` tells that the stream is still published: then the file lasts until `now`, with black
-    /// and silence for what is switched off. Gives the files that have come to their end.
-    pub fn close(mut self, present: bool, clock: &Clock, now: Mono) -> Result<Vec<Closed>> {
+    /// and silence for what is switched off. Gives the files that have come to their end, and what
+    /// happened.
+    pub fn close(mut self, present: bool, clock: &Clock, now: Mono) -> Result<(Vec<Closed>, Both)> {
         if matches!(self.state, State::Held { .. }) {
             self.open(clock)?;
         }
         self.move_on(now, true)?;
         let mut closed = self.closed;
-        let State::Open(mut file) = self.state else { return Ok(closed) };
+        let State::Open(mut file) = self.state else { return Ok((closed, self.happened)) };
         let end = present.then(|| now.since(file.file.epoch).max(0));
         let away = self.away_at.is_some();
-        file.finish(end.filter(|_| !away))?;
+        file.finish(end.filter(|_| !away), &mut self.happened)?;
         let still = !away && file.video.as_ref().is_some_and(VideoLane::stands_still);
         let end = end.map(|ns| Duration::from_nanos(ns as u64));
         let place = &self.plan.place;
         let (path, file) = (place.path(self.sequence), place.file(self.sequence));
         closed.push(Closed { path, file, end, still, cut: None });
-        Ok(closed)
+        Ok((closed, self.happened))
     }
 
-    /// Writes everything received and leaves the file open-ended.
-    pub fn suspend(mut self, clock: &Clock, now: Mono) -> Result<()> {
+    /// Writes everything received and leaves the file open-ended. Gives what happened.
+    pub fn suspend(mut self, clock: &Clock, now: Mono) -> Result<Both> {
         if matches!(self.state, State::Held { .. }) {
             self.open(clock)?;
         }
         self.move_on(now, true)?;
-        match self.state {
-            State::Open(mut file) => file.finish(None),
-            _ => Ok(()),
+        if let State::Open(file) = &mut self.state {
+            file.finish(None, &mut self.happened)?;
         }
+        Ok(self.happened)
     }
 
     fn take_closed(&mut self) -> Option<TakeEvent> {
@@ -284,10 +294,10 @@ impl Take {
     fn write(&mut self, unit: &Unit, now: Mono) -> Result<()> {
         match (unit, &mut self.before, &mut self.state) {
             (Unit::Sound(sound), Some(before), _) if before.file.audio.is_some() => {
-                before.file.push_sound(sound, self.plan.audio)?;
+                before.file.push_sound(sound, self.plan.audio, &mut self.happened)?;
                 self.move_on(now, false)
             }
-            (_, _, State::Open(file)) => file.push(unit, self.plan.audio),
+            (_, _, State::Open(file)) => file.push(unit, self.plan.audio, &mut self.happened),
             _ => Err(Error::Internal("no file is open")),
         }
     }
@@ -304,7 +314,7 @@ impl Take {
     fn begin(&mut self, mut file: OpenFile, units: Vec<Unit>, resumed: bool) -> Result<TakeEvent> {
         let started = file.file.started();
         for unit in &units {
-            file.push(unit, self.plan.audio)?;
+            file.push(unit, self.plan.audio, &mut self.happened)?;
         }
         self.sequence = file.file.sequence;
         self.state = State::Open(Box::new(file));
@@ -318,94 +328,6 @@ fn end_of(file: &Growing, tracks: &[RecoveredTrack]) -> Mono {
     let ends =
         tracks.iter().filter_map(|track| Some(ticks_to_ns(track.end as i64, track.entries.first()?.timescale())));
     file.epoch.plus(ends.max().unwrap_or(0))
-}
-
-/// A file that is being written.
-struct OpenFile {
-    file: Box<Growing>,
-    video: Option<VideoLane>,
-    audio: Option<AudioLane>,
-    audio_track: Option<TrackId>,
-}
-
-impl OpenFile {
-    /// `tracks`: those that are in the file already.
-    fn over(file: Box<Growing>, tracks: Vec<RecoveredTrack>) -> OpenFile {
-        let mut open = OpenFile { file, video: None, audio: None, audio_track: None };
-        for track in tracks {
-            match track.entries.first().map(mp4::SampleEntry::kind) {
-                Some(mp4::Kind::Video) => {
-                    let codec = track.entries.first().map(mp4::SampleEntry::codec);
-                    open.video = codec.map(|codec| VideoLane::new(track.id, codec, track.end as i64));
-                }
-                Some(mp4::Kind::Audio) => open.audio_track = Some(track.id),
-                None => {}
-            }
-        }
-        open
-    }
-
-    fn push(&mut self, unit: &Unit, plan: AudioPlan) -> Result<()> {
-        match unit {
-            Unit::Picture(picture) => self.push_picture(picture),
-            Unit::Sound(sound) => self.push_sound(sound, plan),
-        }
-    }
-
-    fn push_picture(&mut self, picture: &Picture) -> Result<()> {
-        let at = ns_to_ticks(picture.at.since(self.file.epoch), RATE);
-        if self.video.is_none() {
-            let Some(config) = picture.config.as_ref().filter(|_| picture.key) else { return Ok(()) };
-            let entry = video::sample_entry(config, picture.rotation)?;
-            let codec = entry.codec();
-            self.video = Some(VideoLane::new(self.file.writer.add_track(entry)?, codec, 0));
-        }
-        match &mut self.video {
-            Some(lane) => lane.push(at, picture, &mut self.file.writer),
-            None => Ok(()),
-        }
-    }
-
-    fn push_sound(&mut self, sound: &SoundPacket, plan: AudioPlan) -> Result<()> {
-        let track = match self.audio_track {
-            Some(track) => track,
-            None => *self.audio_track.insert(self.file.writer.add_track(AudioLane::entry(plan)?)?),
-        };
-        let lane = match &mut self.audio {
-            Some(lane) => lane,
-            None => {
-                let written = self.file.writer.end(track) as i64;
-                self.audio.insert(AudioLane::new(plan, track, self.file.epoch, written)?)
-            }
-        };
-        lane.push(sound, &mut self.file.writer)
-    }
-
-    fn picture_away(&mut self) -> Result<()> {
-        self.video.as_mut().map_or(Ok(()), |lane| lane.go_away(&mut self.file.writer))
-    }
-
-    fn sound_away(&mut self) -> Result<()> {
-        self.audio.take().map_or(Ok(()), |lane| lane.finish(&mut self.file.writer))
-    }
-
-    fn handle_time(&mut self, now: Mono, settled: bool, settings: &Settings) -> Result<()> {
-        if let Some(lane) = self.video.as_mut().filter(|_| settled) {
-            lane.handle_time(ns_to_ticks(now.since(self.file.epoch), RATE), &mut self.file.writer)?;
-        }
-        self.file.flush_if_due(now, settings)
-    }
-
-    /// Writes what is left. The last picture lasts until `end` (nanoseconds of media time) if there is one, else its usual
-    /// length.
-    fn finish(&mut self, end: Option<i64>) -> Result<()> {
-        self.sound_away()?;
-        if let Some(lane) = &mut self.video {
-            let until = end.map(|ns| ns_to_ticks(ns.min(i64::MAX / SECOND_NS), RATE));
-            lane.finish(until, &mut self.file.writer)?;
-        }
-        Ok(self.file.writer.flush()?)
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codec::{black, opus};
 use media::bitstream::h264::H264Config;
-use media::mp4::{Finished, check};
+use media::mp4::{self, Finished, check};
 use media::packet::VideoConfig;
+use rules::ledger::Cause;
 use rules::select::{StreamId, StreamKind};
 
 use super::*;
@@ -76,7 +77,16 @@ impl User {
             let (at, arrival) = (ms(t), ms(t));
             if picture && t % FRAME_MS == 0 {
                 let (data, config) = (self.picture.clone(), Some(self.config.clone()));
-                let unit = Picture { at, arrival, data, key: true, after_loss: false, config, rotation: self.rotation };
+                let unit = Picture {
+                    at,
+                    arrival,
+                    data,
+                    key: true,
+                    after_loss: false,
+                    missing_before: None,
+                    config,
+                    rotation: self.rotation,
+                };
                 told.extend(take.push(Unit::Picture(unit), &self.clock, arrival).expect("taken"));
             }
             if sound {
@@ -110,7 +120,7 @@ impl User {
 
     fn finish(mut self, present: bool, now: i64) -> Finished {
         let take = self.take.take().expect("a take");
-        let closed = take.close(present, &self.clock, ms(now)).expect("closed").pop().expect("a file");
+        let closed = take.close(present, &self.clock, ms(now)).expect("closed").0.pop().expect("a file");
         let finished = self.complete(&closed);
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), 1, "all is in one file");
         finished
@@ -212,7 +222,7 @@ fn a_gap_that_is_too_long_ends_the_file_where_the_media_did() {
         }
         let epoch = if files == 1 { 0 } else { 2_000 + gap };
         let take = user.take.take().expect("a take");
-        let last = take.close(true, &user.clock, ms(5_000 + gap)).expect("closed").pop().expect("a file");
+        let last = take.close(true, &user.clock, ms(5_000 + gap)).expect("closed").0.pop().expect("a file");
         assert_eq!(last.file.sequence as usize, files - 1);
         let finished = user.complete(&last);
         assert_eq!(finished.epoch_ns, user.clock.wall(ms(epoch)).0);
@@ -295,7 +305,7 @@ fn a_damaged_or_finished_file_is_left_alone_and_the_next_one_begun() {
     for sequence in 1..3 {
         user.send(0, 2_000, true, true);
         let closed = user.take.take().expect("a take").close(true, &user.clock, ms(2_000));
-        let closed = closed.expect("closed").pop().expect("a file");
+        let closed = closed.expect("closed").0.pop().expect("a file");
         assert_eq!(closed.file, name(sequence));
         mp4::finish(&closed.path, &mp4::FinishOptions::default(), &crate::disk::BlackAndSilence).expect("finished");
         user.take = Some(user.new_take(AAC));
@@ -319,7 +329,7 @@ fn a_phone_stays_turned_after_a_restart() {
     user.take = Some(user.new_take(AAC));
     user.send(1_000, 2_000, true, true);
     let take = user.take.take().expect("a take");
-    let finished = user.complete(&take.close(true, &user.clock, ms(2_000)).expect("closed").pop().expect("a file"));
+    let finished = user.complete(&take.close(true, &user.clock, ms(2_000)).expect("closed").0.pop().expect("a file"));
     assert_eq!((finished.width, finished.height), (48, 64));
     assert!(turns(&user).iter().all(|turn| *turn == 90));
 }
@@ -331,11 +341,20 @@ fn a_turn_between_key_frames_is_that_of_the_picture_it_came_with() {
     let take = user.take.as_mut().expect("a take");
     for (n, rotation) in [(1, 0), (2, 270), (3, 270)] {
         let (at, data) = (ms(n * FRAME_MS), Bytes::from_static(&[0, 0, 0, 2, 0x41, 1]));
-        let unit = Picture { at, arrival: at, data, key: false, after_loss: false, config: None, rotation };
+        let unit = Picture {
+            at,
+            arrival: at,
+            data,
+            key: false,
+            after_loss: false,
+            missing_before: None,
+            config: None,
+            rotation,
+        };
         take.push(Unit::Picture(unit), &user.clock, at).expect("taken");
     }
     let take = user.take.take().expect("a take");
-    user.complete(&take.close(true, &user.clock, ms(160)).expect("closed").pop().expect("a file"));
+    user.complete(&take.close(true, &user.clock, ms(160)).expect("closed").0.pop().expect("a file"));
     assert_eq!(turns(&user), [0, 0, 270, 270]);
 }
 
@@ -347,3 +366,43 @@ mod walk;
 
 #[path = "take/codec_tests.rs"]
 mod codecs;
+
+#[test]
+fn what_a_loss_costs_is_told() {
+    let mut user = User::new(AAC);
+    user.send(0, 1_000, true, true);
+    let clock = user.clock;
+    let (picture, sound, config) = (user.picture.clone(), user.sound.clone(), user.config.clone());
+    let take = user.take.as_mut().expect("a take");
+    take.handle_time(&clock, ms(1_000), true).expect("begun");
+    let lossy = |at: i64, key: bool| {
+        let config = key.then(|| config.clone());
+        let (at, data) = (ms(at), picture.clone());
+        Unit::Picture(Picture {
+            at,
+            arrival: at,
+            data,
+            key,
+            after_loss: !key,
+            missing_before: None,
+            config,
+            rotation: 0,
+        })
+    };
+    for unit in [lossy(1_080, false), lossy(1_120, false), lossy(1_400, true)] {
+        take.push(unit, &clock, ms(1_400)).expect("taken");
+    }
+    let at = ms(1_300);
+    let packet = SoundPacket { at, arrival: at, data: sound, duration: 960, after_loss: true };
+    take.push(Unit::Sound(packet), &clock, ms(1_400)).expect("taken");
+    let happened = take.take_happened();
+    assert_eq!(happened.picture.counts.frames_dropped, 2);
+    let spans = |missing: &[(Mono, Mono, Cause)]| {
+        missing.iter().map(|(from, to, _)| (from.0 / MILLI_NS, to.0 / MILLI_NS)).collect::<Vec<_>>()
+    };
+    assert_eq!(spans(&happened.picture.missing), [(1_000, 1_400)]);
+    // 300 ms are lost, of which 100 are made up.
+    assert_eq!(happened.sound.counts.concealed_ms, 100);
+    assert_eq!(spans(&happened.sound.missing), [(1_100, 1_300)]);
+    assert!(take.take_happened().sound.missing.is_empty(), "told once");
+}

@@ -6,14 +6,16 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use media::depacketize::{Depacketizer, Output, opus};
 use media::packet::{RtpPacket, VideoCodec};
-use media::rtp::reorder::{Item, Reorder, ReorderConfig};
+use media::rtp::reorder::{Item, Reorder, ReorderConfig, ReorderStats};
 use rtc::client::{Rotation, TrackPacket};
+use rules::ledger::{self, Counts};
 use rules::select::StreamId;
 use rules::sync::{Pace, TrackClock, UserClock};
 use rules::time::{MILLI_NS, Mono, Wall, ticks_to_ns};
 
 use crate::audio::OPUS_DELAY;
 use crate::messages::Settings;
+use crate::tally::Happened;
 use crate::unit::{Picture, SoundPacket, Unit};
 
 /// Media of a new track is kept this long before it is placed, so that the fastest packets have been seen by then and
@@ -39,6 +41,10 @@ pub struct TrackReceiver {
     given: Option<Mono>,
     /// What comes now is a server's blank picture and not the sender's.
     blank: bool,
+    /// Since it was told last.
+    happened: Happened,
+    /// The counts that were told.
+    told: ReorderStats,
 }
 
 enum Media {
@@ -75,11 +81,17 @@ impl TrackReceiver {
             key_frame_wait_ns: wait_ns + SETTLE_NS,
             given: None,
             blank: false,
+            happened: Happened::default(),
+            told: ReorderStats::default(),
         })
     }
 
     pub fn stream(&self) -> &StreamId {
         &self.stream
+    }
+
+    pub fn media(&self) -> ledger::Media {
+        if self.is_video() { ledger::Media::Picture } else { ledger::Media::Sound }
     }
 
     pub fn is_video(&self) -> bool {
@@ -148,8 +160,28 @@ impl TrackReceiver {
             arrival_ns: arrival.0,
             rotation: packet.rotation.map(degrees),
         };
+        let (rtp_time, late) = (packet.rtp_time, self.reorder.stats().late);
         self.reorder.handle_packet(packet, now.0);
+        if self.reorder.stats().late > late {
+            self.happened.late.extend(self.clock.at(rtp_time));
+        }
         self.drain(now, user, out);
+    }
+
+    /// What came, and what did not, since the last call.
+    pub fn take_happened(&mut self, user: &UserClock) -> Happened {
+        let (now, told) = (self.reorder.stats(), self.told);
+        self.told = now;
+        self.happened.counts.add(&Counts {
+            packets_received: now.received - told.received,
+            packets_lost: now.lost - told.lost,
+            packets_recovered: now.recovered - told.recovered,
+            packets_late: now.late - told.late,
+            packets_duplicate: now.duplicates - told.duplicates,
+            ..Counts::default()
+        });
+        self.happened.clock = Some(self.clock.measured(user));
+        std::mem::take(&mut self.happened)
     }
 
     pub fn handle_report(&mut self, user: &mut UserClock, ntp_ns: i64, rtp_time: u64, arrival: Mono) {
@@ -204,7 +236,9 @@ impl TrackReceiver {
                 Media::Audio { lost } => match item {
                     Item::Packet(packet) => {
                         let after_loss = std::mem::take(lost);
-                        self.unplaced.extend(sound(packet, after_loss));
+                        let unit = sound(packet, after_loss);
+                        self.happened.counts.frames_received += u64::from(unit.is_some());
+                        self.unplaced.extend(unit);
                     }
                     Item::Lost { .. } | Item::Restart => *lost = true,
                 },
@@ -224,6 +258,7 @@ impl TrackReceiver {
                     if self.blank {
                         continue;
                     }
+                    self.happened.counts.frames_received += 1;
                     let arrival = Mono(frame.arrival_ns);
                     if frame.key {
                         self.last_key_frame = Some(arrival);
@@ -235,12 +270,14 @@ impl TrackReceiver {
                         data: frame.data.into(),
                         key: frame.key,
                         after_loss: frame.after_loss,
+                        missing_before: None,
                         config: frame.config,
                         rotation: frame.rotation.unwrap_or(0),
                     };
                     self.unplaced.push_back((frame.rtp_time, Unit::Picture(picture)));
                 }
                 Output::Dropped { rtp_time, reason } => {
+                    self.happened.counts.frames_lost += 1;
                     tracing::debug!(stream = ?self.stream, rtp_time, %reason, "a picture is missing");
                 }
             }

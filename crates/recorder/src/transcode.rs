@@ -207,6 +207,7 @@ impl Transcoding {
             },
             key: packet.key,
             after_loss: false,
+            missing_before: self.decoder.fault.take(),
             config: open.config.clone().filter(|_| packet.key),
             ..picture.clone()
         }))

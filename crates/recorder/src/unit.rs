@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use media::packet::VideoConfig;
+use rules::ledger::Cause;
 use rules::time::Mono;
 
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Picture {
     pub key: bool,
     /// It may refer to something that was lost.
     pub after_loss: bool,
+    /// Why pictures directly before it are missing, where they were not lost in the network.
+    pub missing_before: Option<Cause>,
     /// On key frames.
     pub config: Option<Arc<VideoConfig>>,
     /// Clockwise turn that shows it upright, degrees.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use media::mp4::{self, Sample, SampleEntry, TrackId, Writer};
 use media::packet::VideoConfig;
+use rules::ledger::Cause;
 
 use crate::Result;
 use crate::unit::Picture;
@@ -34,6 +35,11 @@ pub struct VideoLane {
     waits_for_key: bool,
     /// The picture went on as a still picture up to `end`: what follows joins up with it.
     still: bool,
+    /// Since when, and why, the picture stands still though others came, or should have come.
+    frozen: Option<(i64, Cause)>,
+    /// Since it was taken: where the picture stood still so, and why, and how many pictures were left out.
+    pub missing: Vec<(i64, i64, Cause)>,
+    pub left_out: u64,
 }
 
 /// A sample entry that is in the file.
@@ -65,6 +71,9 @@ impl VideoLane {
             nominal: FIRST_GUESS,
             waits_for_key: true,
             still: false,
+            frozen: None,
+            missing: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -90,6 +99,10 @@ impl VideoLane {
 
     /// A frame that is shown from media time `at` (90 kHz) on.
     pub fn push(&mut self, at: i64, frame: &Picture, writer: &mut Writer) -> Result<()> {
+        let cause = frame.missing_before.or(frame.after_loss.then_some(Cause::Lost));
+        if let Some(cause) = cause.filter(|_| !self.waits_for_key) {
+            self.frozen = Some((self.held.as_ref().map_or(self.end, |held| held.at + self.nominal), cause));
+        }
         if frame.after_loss {
             self.waits_for_key = true;
         }
@@ -98,11 +111,13 @@ impl VideoLane {
             return self.go_away(writer);
         }
         if self.waits_for_key && !frame.key {
+            self.left_out += 1;
             return Ok(());
         }
         let entry = self.entry(frame, writer)?;
         self.waits_for_key = false;
         let at = at.max(self.held.as_ref().map_or(self.end, |held| held.at + 1));
+        self.thaw(at);
         if let Some(held) = &self.held {
             self.nominal = (at - held.at).clamp(1, LONGEST_NOMINAL);
         }
@@ -117,10 +132,11 @@ impl VideoLane {
     pub fn go_away(&mut self, writer: &mut Writer) -> Result<()> {
         self.waits_for_key = true;
         self.still = false;
-        match &self.held {
-            Some(held) => self.write_held(held.at + self.nominal, writer),
-            None => Ok(()),
+        if let Some(held) = &self.held {
+            self.write_held(held.at + self.nominal, writer)?;
         }
+        self.thaw(self.end);
+        Ok(())
     }
 
     /// Nothing came for a while though the stream is there: writes the picture that stands still.
@@ -134,9 +150,17 @@ impl VideoLane {
 
     /// The recording ends. While the stream is there, the last picture lasts until `until`; else a frame's length.
     pub fn finish(&mut self, until: Option<i64>, writer: &mut Writer) -> Result<()> {
-        match &self.held {
-            Some(held) => self.write_held(until.unwrap_or(held.at + self.nominal).max(held.at + 1), writer),
-            None => Ok(()),
+        if let Some(held) = &self.held {
+            self.write_held(until.unwrap_or(held.at + self.nominal).max(held.at + 1), writer)?;
+        }
+        self.thaw(self.end);
+        Ok(())
+    }
+
+    /// The picture does not stand still any more, or goes, at `at`.
+    fn thaw(&mut self, at: i64) {
+        if let Some((since, cause)) = self.frozen.take().filter(|(since, _)| *since < at) {
+            self.missing.push((since, at, cause));
         }
     }
 

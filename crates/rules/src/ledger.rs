@@ -5,6 +5,7 @@
 //! told by the files themselves ([`Fact::File`]), or, of a member of a mix, by what came ([`Tally::came`]).
 
 mod account;
+mod fact;
 #[cfg(test)]
 mod property_tests;
 pub mod report;
@@ -14,231 +15,16 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::select::{Source, StreamId};
 pub use account::MAX_GAPS;
 use account::{Account, State};
+pub use fact::{Cause, Counts, Entry, Fact, FileFact, Format, Further, Measured, Media, Presence, Tally, TrackFact};
 pub use report::Report;
 pub use spans::Span;
 use spans::Spans;
 
 /// Changes remembered of one source of them; what comes beyond is not told apart any more.
 const MAX_CHANGES: usize = 100_000;
-
-/// What an account is about: one kind of media of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Media {
-    Picture,
-    Sound,
-}
-
-impl Media {
-    pub const ALL: [Media; 2] = [Media::Picture, Media::Sound];
-}
-
-/// Why something is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// Nobody published it.
-    NotPublished,
-    /// Its sender had switched it off.
-    Muted,
-    /// Published or switched on, and its first picture or sound had not come yet.
-    Starting,
-    /// Published, switched on and connected, and nothing came.
-    NotReceived,
-    /// Packets were lost; of pictures, up to the next one that can be decoded without them.
-    Lost,
-    /// The same, but packets came after they had been given up.
-    Late,
-    /// It came and could not be decoded.
-    DecoderError,
-    /// It came and was dropped, because the machine could not keep up.
-    Overload,
-    /// The recorder had no connection to the room.
-    ConnectionLost,
-    /// No recorder was running, or its first media had not come yet.
-    RecorderRestarted,
-}
-
-/// Whether a track is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Presence {
-    Away,
-    Muted,
-    On,
-}
-
-/// One line of the facts: what was the case at `at` (Unix milliseconds).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    pub at: i64,
-    pub fact: Fact,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// A recorder begins with the task, or goes on with it.
-    Recorder,
-    /// Whether it is connected to the room.
-    Room {
-        up: bool,
-    },
-    Presence {
-        stream: StreamId,
-        media: Media,
-        is: Presence,
-    },
-    /// The codec that arrives.
-    Sent {
-        stream: StreamId,
-        media: Media,
-        mime: String,
-    },
-    /// What happened since the last one.
-    Tally {
-        stream: StreamId,
-        media: Media,
-        tally: Box<Tally>,
-    },
-    /// A complete file.
-    File(FileFact),
-    /// The recorder is still there.
-    Alive,
-    /// The recording ended.
-    End,
-}
-
-/// Numbers and spans of one stream's pictures or sound, from one moment to the next.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tally {
-    #[serde(skip_serializing_if = "Counts::is_zero")]
-    pub counts: Counts,
-    /// What is missing though the file may seem to have it: a picture that stood still, silence that was put in.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<(Span, Cause)>,
-    /// More of it, counted only.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub further: BTreeMap<Cause, Further>,
-    /// When media was captured whose packets came after they had been given up.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub late: Vec<i64>,
-    /// Media that came, where no file of its own tells of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub came: Vec<Span>,
-    /// The newest measurement.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clock: Option<Measured>,
-}
-
-/// Gaps that are not listed one by one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Further {
-    pub count: u64,
-    pub length_ms: i64,
-}
-
-impl Further {
-    pub fn add(&mut self, count: u64, length_ms: i64) {
-        self.count += count;
-        self.length_ms += length_ms;
-    }
-}
-
-/// Counters of one stream's pictures or sound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct Counts {
-    /// RTP packets that came, copies and late ones included.
-    pub packets_received: u64,
-    /// Never came, or too late.
-    pub packets_lost: u64,
-    /// Were missing, and came in time: overtaken, or sent again.
-    pub packets_recovered: u64,
-    /// Of the lost ones, those that came after they had been given up.
-    pub packets_late: u64,
-    /// Came a second time.
-    pub packets_duplicate: u64,
-    /// Whole pictures, or packets of sound, that came.
-    pub frames_received: u64,
-    /// Pictures of which a part was lost.
-    pub frames_lost: u64,
-    /// Came whole and were left out: they refer to a lost one, or there was no key frame yet.
-    pub frames_dropped: u64,
-    /// Could not be decoded.
-    pub frames_undecodable: u64,
-    /// Lost sound that was taken from the copy in a later packet (in-band FEC).
-    pub recovered_ms: u64,
-    /// Lost sound that the decoder made up.
-    pub concealed_ms: u64,
-}
-
-impl Counts {
-    pub fn is_zero(&self) -> bool {
-        *self == Counts::default()
-    }
-
-    pub fn add(&mut self, other: &Counts) {
-        self.packets_received += other.packets_received;
-        self.packets_lost += other.packets_lost;
-        self.packets_recovered += other.packets_recovered;
-        self.packets_late += other.packets_late;
-        self.packets_duplicate += other.packets_duplicate;
-        self.frames_received += other.frames_received;
-        self.frames_lost += other.frames_lost;
-        self.frames_dropped += other.frames_dropped;
-        self.frames_undecodable += other.frames_undecodable;
-        self.recovered_ms += other.recovered_ms;
-        self.concealed_ms += other.concealed_ms;
-    }
-}
-
-/// What was measured of a track's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Measured {
-    /// How much faster the track's RTP clock runs than the recorder's, in millionths.
-    pub drift_ppm: Option<f64>,
-    /// How long after the moment that the sender's reports tell its fastest packets came, in milliseconds. Its origin is
-    /// the user's; the difference of two tracks of one user is what their media came apart.
-    pub delay_ms: Option<f64>,
-    /// How far from the moment that the reports tell the media is placed, in milliseconds.
-    pub error_ms: Option<f64>,
-}
-
-/// A complete file, by what is in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FileFact {
-    pub source: Source,
-    pub sequence: u32,
-    pub tracks: Vec<TrackFact>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrackFact {
-    pub media: Media,
-    /// Where there is media and no filler.
-    pub written: Vec<Span>,
-    pub formats: Vec<Format>,
-}
-
-/// Codec and size from a moment on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Format {
-    pub start: i64,
-    pub codec: String,
-    /// Pixels; 0 of sound.
-    pub width: u32,
-    pub height: u32,
-}
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -276,7 +62,12 @@ impl Ledger {
                 self.recorders.push(at);
             }
             Fact::Room { up: true } => self.share(at, None),
-            Fact::Room { up: false } => self.share(at, Some(Cause::ConnectionLost)),
+            Fact::Room { up: false } => {
+                // What a recorder has not found yet it has not lost.
+                if self.shared.last().is_none_or(|(_, cause)| cause.is_none()) {
+                    self.share(at, Some(Cause::ConnectionLost));
+                }
+            }
             Fact::Presence { stream, media, is } => change(&mut self.lane(stream, media).presence, at, is),
             Fact::Sent { stream, media, mime } => change(&mut self.lane(stream, media).sent, at, mime),
             Fact::Tally { stream, media, tally } => self.lane(stream, media).add(*tally),
@@ -294,6 +85,11 @@ impl Ledger {
     /// The files that were told of.
     pub fn files(&self) -> impl Iterator<Item = (&Source, u32)> {
         self.files.keys().map(|(source, sequence)| (source, *sequence))
+    }
+
+    /// The recording ended at `at`, if the facts do not tell.
+    pub fn ended(&mut self, at: i64) {
+        self.ended.get_or_insert(at);
     }
 
     /// Who was published when the facts broke off.
@@ -317,7 +113,11 @@ impl Ledger {
         let mut written = Spans::default();
         for file in self.files.values().filter(|file| file.source == *source) {
             let tracks = file.tracks.iter().filter(|track| track.media == media);
-            tracks.flat_map(|track| &track.written).for_each(|span| written.add(*span));
+            for track in tracks {
+                // In a mix the last picture lasts until there is a recorder again, which nobody wanted.
+                let meant = track.still.iter().filter(|span| !self.is_without_recorder(**span));
+                track.written.iter().chain(meant).for_each(|span| written.add(*span));
+            }
         }
         let lane = self.lanes.get(&(source.clone(), media));
         if let Some(lane) = lane {
@@ -330,6 +130,11 @@ impl Ledger {
         let states = State::timeline(&self.shared, &presence);
         let empty = Tally::default();
         account::account(period, &written, &states, lane.map_or(&empty, |lane| &lane.tally))
+    }
+
+    fn is_without_recorder(&self, span: Span) -> bool {
+        let away = self.shared.iter().filter(|(_, cause)| *cause == Some(Cause::RecorderRestarted));
+        away.into_iter().any(|(at, _)| (span.start..span.end).contains(at))
     }
 
     /// When anybody was there for the mix.

@@ -77,10 +77,12 @@ enum Action {
     Update,
     Stop,
     Get,
+    /// Our own: the report of a task.
+    Report,
 }
 
 impl Action {
-    const ALL: [Action; 4] = [Action::Start, Action::Update, Action::Stop, Action::Get];
+    const ALL: [Action; 5] = [Action::Start, Action::Update, Action::Stop, Action::Get, Action::Report];
 
     fn name(self) -> &'static str {
         match self {
@@ -88,11 +90,12 @@ impl Action {
             Action::Update => "UpdateRecord",
             Action::Stop => "StopRecord",
             Action::Get => "GetRecordTask",
+            Action::Report => "GetRecordReport",
         }
     }
 
     fn method(self) -> &'static str {
-        if self == Action::Get { "GET" } else { "POST" }
+        if matches!(self, Action::Get | Action::Report) { "GET" } else { "POST" }
     }
 }
 
@@ -192,11 +195,13 @@ enum Call {
     Update(Box<UpdateRecord>),
     Stop(StopRecord),
     Get(GetRecordTask),
+    Report(GetRecordTask),
 }
 
 fn read_call(action: Action, version: Version, query: &[(String, String)], body: &[u8]) -> Result<Call, ApiError> {
     Ok(match action {
         Action::Get => Call::Get(GetRecordTask::parse(query)?),
+        Action::Report => Call::Report(GetRecordTask::parse(query)?),
         Action::Start => Call::Start(Box::new(StartRecord::parse(version, &body::parse(body)?)?)),
         Action::Update => Call::Update(Box::new(UpdateRecord::parse(version, &body::parse(body)?)?)),
         Action::Stop => Call::Stop(StopRecord::parse(version, &body::parse(body)?)?),
@@ -240,9 +245,16 @@ async fn carry_out<R: Recording>(
             let task = api.recording.task(get.key).await?;
             let mut result = json!({ "RecordTask": task });
             if !task.notes.is_empty() {
-                result["Tapedeck"] = json!({ "Notes": task.notes });
+                result["Tapedeck"]["Notes"] = json!(task.notes);
+            }
+            if let Some(path) = &task.report {
+                result["Tapedeck"]["Report"] = json!(path);
             }
             Ok(result)
+        }
+        Call::Report(get) => {
+            api.apps.permit(access_key, &get.key.app_id)?;
+            Ok(json!(api.recording.report(get.key).await?))
         }
     }
 }

@@ -7,7 +7,7 @@
 //! 4. An unfinished row has its file in the spool.
 //! 5. An ended task has no unfinished row.
 //! 6. Every recording in the spool has a row.
-//! 7. Every file in the library has a row.
+//! 7. Every file in the library has a row, but for reports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -101,7 +101,8 @@ impl Place {
                 findings.fault(6, path, "a recording that no row knows");
             }
         }
-        for path in walk(&self.library)?.difference(&in_library) {
+        let reports = |path: &&PathBuf| path.to_str().is_some_and(|path| path.ends_with(library::REPORT));
+        for path in walk(&self.library)?.difference(&in_library).filter(|path| !reports(path)) {
             findings.fault(7, path, "a file that no row knows");
         }
         for task in tasks {

@@ -1,6 +1,7 @@
 //! The command line: one subcommand per kind of use. Arguments are described in `cli/`, work is done elsewhere.
 
 pub mod check;
+pub mod inspect;
 pub mod options;
 pub mod probe;
 pub mod publish;
@@ -39,6 +40,8 @@ pub enum Command {
     Record(record::RecordArgs),
     /// Compare the database with the files of spool and library
     Check(check::CheckArgs),
+    /// Print a report, or what is in a recording
+    Inspect(inspect::InspectArgs),
     /// Judge a recording of synthetic users by its content
     Probe(probe::ProbeArgs),
     /// The child process that records a room
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Token(args) => crate::token::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Check(args) => crate::check::run(&args),
+        Command::Inspect(args) => crate::inspect::run(&args),
         Command::Probe(args) => crate::probe::run(&args),
         Command::Recorder => crate::process::run_recorder(),
     };

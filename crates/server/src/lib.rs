@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod fetch;
+pub mod inspect;
 pub mod probe;
 pub mod process;
 pub mod publish;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rules::error::{ApiError, ErrorKind};
 use rules::ids::{AppId, TaskKey};
+use rules::ledger::Report;
 use rules::request::{StartRecord, UpdateRecord};
 use rules::select::{Source, StreamId};
 use store::{File, FileState, NewTask, Start, Stop, Store, Task, TaskState};
@@ -97,7 +98,12 @@ impl Recording for Tasks {
         let task = self.newest(&key).await?.ok_or_else(|| no_such_task(&key))?;
         let files = self.store.files_of(task.id).await.map_err(internal)?;
         let mixed = self.store.mixed_streams(task.id).await.map_err(internal)?;
-        Ok(view(&task, &files, &mixed))
+        Ok(TaskView { report: self.worker.report_path(&task), ..view(&task, &files, &mixed) })
+    }
+
+    async fn report(&self, key: TaskKey) -> Result<Report, ApiError> {
+        let task = self.newest(&key).await?.ok_or_else(|| no_such_task(&key))?;
+        self.worker.report(task).await.map_err(|error| internal(format!("{error:#}")))
     }
 }
 
@@ -130,6 +136,7 @@ fn view(task: &Task, files: &[File], mixed: &[StreamId]) -> TaskView {
             .filter_map(|file| file_view(file, mixed, request.as_ref()))
             .collect(),
         notes: task.notes.iter().chain(error).cloned().collect(),
+        report: None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod images;
 pub mod library;
 mod load;
 pub mod plan;
+mod report;
 mod reports;
 mod room;
 mod settle;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use recorder::messages::{Settings, TaskJob};
 use rtc::client::RoomServer;
 use rules::admission::Full;
+use rules::ledger::Report;
 use rules::request::{CaptureMedia, StartRecord};
 use store::{Store, Task, TaskRow, TaskStep};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -135,6 +137,7 @@ impl Worker {
     pub async fn resume(&self) -> store::Result<usize> {
         let unfinished = self.inner.store.list_unfinished().await?;
         let count = unfinished.len();
+        self.inner.report_rest(&unfinished.iter().map(|unfinished| unfinished.task.id).collect::<Vec<_>>());
         self.inner.config.images.keep_only(&unfinished.iter().map(|unfinished| unfinished.task.id.0).collect());
         for store::Unfinished { task, .. } in unfinished {
             if task.state.is_running() {
@@ -180,6 +183,17 @@ impl Worker {
             tracing::warn!(task = task.id.0, %error, "its files are completed without a recorder");
             settle::begin(&self.inner, task.id, Ending { unattended: true, ..Ending::default() });
         }
+    }
+
+    /// The report of the task, as far as it is known by now.
+    pub async fn report(&self, task: Task) -> anyhow::Result<Report> {
+        report::read(&self.inner, task).await
+    }
+
+    /// Where the report of the task is, relative to the library, once it is there.
+    pub fn report_path(&self, task: &Task) -> Option<String> {
+        let path = library::report_path(task);
+        self.inner.config.library.join(&path).exists().then_some(path)
     }
 
     /// Has every recorder write out what it has and go. Tasks stay as they are, for the next start.
@@ -273,6 +287,16 @@ impl Inner {
 
     fn task_dir(&self, task: TaskRow) -> PathBuf {
         self.config.spool.join(task.0.to_string())
+    }
+
+    /// Sees to tasks that had ended when the last worker did, and whose report was not made.
+    fn report_rest(self: &Arc<Self>, unfinished: &[TaskRow]) {
+        for entry in std::fs::read_dir(&self.config.spool).into_iter().flatten().flatten() {
+            let task = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(TaskRow);
+            if let Some(task) = task.filter(|task| !unfinished.contains(task) && recorder::has_facts(&entry.path())) {
+                settle::begin(self, task, Ending { unattended: true, ..Ending::default() });
+            }
+        }
     }
 
     /// Fails a task that cannot be recorded. What it has in the spool still goes into the library.

@@ -63,7 +63,16 @@ fn pictures(stream: &[u8]) -> anyhow::Result<Vec<Picture>> {
         let config = if key { Some(Arc::new(VideoConfig::H264(h264::H264Config::new(sps, pps)?))) } else { None };
         let at = Mono(pictures.len() as i64 * PICTURE_NS);
         let data = Bytes::from(std::mem::take(&mut data));
-        pictures.push(Picture { at, arrival: at, data, key, after_loss: false, config, rotation: 0 });
+        pictures.push(Picture {
+            at,
+            arrival: at,
+            data,
+            key,
+            after_loss: false,
+            missing_before: None,
+            config,
+            rotation: 0,
+        });
     }
     Ok(pictures)
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use media::mp4::{Sample, TrackId, Writer};
 
-use super::{OPUS_DELAY, REMEMBERED, Sound};
+use super::{OPUS_DELAY, REMEMBERED, Sound, Told};
 use crate::Result;
 
 /// Offsets of kept packets below this (10 ms) are taken as drift and move them; larger ones are gaps.
@@ -19,13 +19,14 @@ pub struct OpusLane {
     /// Where the next packet lies when it joins up with the last.
     pub next: i64,
     held: Option<(i64, i64, Bytes)>,
+    pub told: Told,
     /// Samples as they were written, last ones last.
     pub recent: Option<VecDeque<Sample>>,
 }
 
 impl OpusLane {
     pub fn new(track: TrackId, written_until: i64) -> OpusLane {
-        OpusLane { track, base: 0, next: written_until, held: None, recent: None }
+        OpusLane { track, base: 0, next: written_until, held: None, told: Told::default(), recent: None }
     }
 
     /// `at`: samples of 48 kHz, as heard.
@@ -40,7 +41,7 @@ impl OpusLane {
             }
         }
         let held = self.held.map(|(dts, duration, data)| (dts - at, duration, data));
-        Ok(OpusLane { track, base: self.base + at, next: self.next - at, held, recent: None })
+        Ok(OpusLane { track, base: self.base + at, next: self.next - at, held, told: self.told, recent: None })
     }
 
     pub fn push(&mut self, sound: &Sound<'_>, writer: &mut Writer) -> Result<()> {
@@ -51,6 +52,10 @@ impl OpusLane {
         }
         if (dts - self.next).abs() <= KEPT_RANGE / 16 {
             dts = self.next;
+        }
+        if sound.after_loss && self.held.is_some() && dts > self.next + KEPT_RANGE {
+            let heard = self.base - OPUS_DELAY;
+            self.told.missing.push((self.next + heard, dts + heard));
         }
         dts = dts.max(self.held.as_ref().map_or(self.next, |held| held.0 + 1));
         self.write_held(Some(dts), writer)?;

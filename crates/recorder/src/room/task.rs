@@ -1,5 +1,7 @@
 //! One task of the room: its takes or its mix, and when it ends.
 
+mod account;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use media::packet::VideoCodec;
@@ -12,6 +14,7 @@ use super::seats::Seats;
 use super::tracks::{Published, Tracks};
 use crate::clock::Clock;
 use crate::disk::{DiskJob, FolderLock};
+use crate::facts::Facts;
 use crate::growing::Place;
 use crate::messages::{AudioPlan, MixChange, OutputPlan, OwnEnd, Settings, TaskJob};
 use crate::mix::thread::MixThread;
@@ -38,6 +41,9 @@ pub(super) struct Task {
     idle_since: Option<Mono>,
     /// Sources about which a note was given already.
     noted: BTreeSet<(Source, String)>,
+    facts: Facts,
+    /// When the last picture of a stream in a mix was captured.
+    shown: BTreeMap<StreamId, Mono>,
 }
 
 /// How a track is to be received.
@@ -84,6 +90,7 @@ impl Task {
     /// A mix cannot be begun: an encoder or the machine refuses.
     pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
+        let facts = Facts::open(&job.dir, matches!(job.output, OutputPlan::Mix(_)), clock, clock.now());
         let output = match &job.output {
             OutputPlan::Streams { audio, anew, max_silence_ms, keep_source } => Output::Takes {
                 // WebM takes no other sound.
@@ -102,7 +109,8 @@ impl Task {
                 Output::Mix(Box::new(Mixing::new(thread, plan.layout.clone(), job.select.clone(), seats)))
             }
         };
-        Ok(Task { job, lock, output, stopping: None, idle_since: None, noted: BTreeSet::new() })
+        let (noted, shown) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Task { job, lock, output, stopping: None, idle_since: None, noted, facts, shown })
     }
 
     /// How pictures that were sent in this codec are encoded anew for it; nothing when it takes them as they come.
@@ -139,12 +147,13 @@ impl Task {
         }
     }
 
-    /// Takes in who is published now. Only a mix has to know all at once, and whether that is the room as it is or the
-    /// room is lost.
+    /// Takes in who is published now, after the streams were offered. Only a mix has to know all at once, and whether that
+    /// is the room as it is or the room is lost.
     pub fn update(&mut self, tracks: &Tracks, connected: bool, now: Mono) {
         if let Output::Mix(mix) = &mut self.output {
             mix.update(tracks, connected, now);
         }
+        self.note_presences(tracks, now);
     }
 
     /// Changes a mix; `false` for a task that is none.
@@ -239,6 +248,9 @@ impl Task {
                 None => Ok(None),
             },
             Output::Mix(mix) => {
+                if mix.records(stream) {
+                    account::came(&mut self.facts, &mut self.shown, stream, unit);
+                }
                 mix.push(stream, unit.clone());
                 Ok(None)
             }
@@ -295,13 +307,16 @@ impl Task {
     }
 
     /// Ends the recording as of `since`. Returns what is left to do on the disk, and what went wrong.
-    pub fn close(self, tracks: &Tracks, clock: &Clock, since: Mono) -> (DiskJob, Vec<(StreamId, crate::Error)>) {
+    pub fn close(mut self, tracks: &Tracks, clock: &Clock, since: Mono) -> (DiskJob, Vec<(StreamId, crate::Error)>) {
         let (mut closed, mut failed, mut mix) = (Vec::new(), Vec::new(), None);
         match self.output {
             Output::Takes { takes, .. } => {
                 for (stream, take) in takes {
                     match take.close(tracks.has(&stream), clock, since) {
-                        Ok(file) => closed.extend(file),
+                        Ok((files, happened)) => {
+                            closed.extend(files);
+                            self.facts.add(&stream, happened);
+                        }
                         Err(error) => failed.push((stream, error)),
                     }
                 }
@@ -309,20 +324,23 @@ impl Task {
             // What nobody is in is no part of the recording.
             Output::Mix(mixing) => mix = Some(mixing.close(self.idle_since.unwrap_or(since))),
         }
+        self.facts.end(since);
         (DiskJob::Finish { task: self.job.task, dir: self.job.dir, closed, mix, lock: self.lock }, failed)
     }
 
     /// Writes everything received and leaves the files open-ended.
-    pub fn suspend(self, clock: &Clock, now: Mono) {
+    pub fn suspend(mut self, clock: &Clock, now: Mono) {
         match self.output {
             Output::Takes { takes, .. } => {
                 for (stream, take) in takes {
-                    if let Err(error) = take.suspend(clock, now) {
-                        tracing::error!(?stream, %error, "cannot write the rest");
+                    match take.suspend(clock, now) {
+                        Ok(happened) => self.facts.add(&stream, happened),
+                        Err(error) => tracing::error!(?stream, %error, "cannot write the rest"),
                     }
                 }
             }
             Output::Mix(mix) => mix.suspend(),
         }
+        self.facts.beat(now);
     }
 }

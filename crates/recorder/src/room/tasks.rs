@@ -41,13 +41,25 @@ impl Room {
             self.receivers.values_mut().for_each(|receiver| receiver.ask_for_key_frames(SEGMENT_MS));
         }
         self.actions.push(Action::Disk(DiskJob::Follow { dir, formats, clock: self.clock }));
-        task.update(&self.tracks, self.connection == Connection::Up, now);
+        // What was counted before is not its own.
+        self.count();
+        let connected = self.connection == Connection::Up;
+        if connected {
+            task.set_room(true, now);
+        }
+        task.update(&self.tracks, connected, now);
         self.selection_changed = true;
         self.tasks.insert(id, task);
         for published in self.tracks.all().cloned().collect::<Vec<_>>() {
             self.offer(id, &published);
         }
         self.update_transcoders();
+        for (sid, mime) in self.mimes.clone() {
+            self.note_sent(&sid, &mime, now);
+        }
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.update(&self.tracks, connected, now);
+        }
         self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
     }
 
@@ -129,6 +141,7 @@ impl Room {
             self.deliver(&sid, now);
         }
         self.deliver_transcoded_of(id, now);
+        self.count();
         let Some(mut task) = self.tasks.remove(&id) else { return };
         self.selection_changed = true;
         self.update_transcoders();

@@ -112,7 +112,16 @@ fn vp9_pictures(count: i64) -> Vec<Unit> {
         let config = vp9::key_frame(&packet.data).expect("a frame").map(|config| Arc::new(VideoConfig::Vp9(config)));
         let at = Mono((1_000 + n * 40) * MILLI_NS);
         let (data, key) = (packet.data, packet.key);
-        Unit::Picture(Picture { at, arrival: at, data, key, after_loss: false, config, rotation: 0 })
+        Unit::Picture(Picture {
+            at,
+            arrival: at,
+            data,
+            key,
+            after_loss: false,
+            missing_before: None,
+            config,
+            rotation: 0,
+        })
     };
     (0..count).map(picture).collect()
 }

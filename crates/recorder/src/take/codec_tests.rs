@@ -46,7 +46,7 @@ impl Camera {
         let at = ms(n * FRAME_MS);
         let (key, config) = (packet.key, config.map(Arc::new));
         assert_eq!(key, config.is_some());
-        Picture { at, arrival: at, data, key, after_loss: false, config, rotation: 0 }
+        Picture { at, arrival: at, data, key, after_loss: false, missing_before: None, config, rotation: 0 }
     }
 }
 
@@ -104,7 +104,7 @@ fn complain(path: &std::path::Path) -> String {
 }
 
 fn last(user: &mut User, now: i64) -> Vec<Closed> {
-    user.take.take().expect("a take").close(true, &user.clock, ms(now)).expect("closed")
+    user.take.take().expect("a take").close(true, &user.clock, ms(now)).expect("closed").0
 }
 
 #[test]

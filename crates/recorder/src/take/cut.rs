@@ -108,6 +108,7 @@ impl Take {
         if let Some(lane) = &mut old.video {
             lane.finish(Some(ns_to_ticks(end, RATE)), &mut old.file.writer)?;
         }
+        old.tell_of_picture(&mut self.happened);
         old.file.writer.flush()?;
         let place = &self.plan.place;
         let end = Duration::from_nanos(end as u64);

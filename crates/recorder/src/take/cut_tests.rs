@@ -55,7 +55,16 @@ fn record(plan: AudioPlan, max_file_ms: i64, seconds: i64, late: (i64, i64), cam
     for (n, (data, config)) in (0..).zip(pictures(seconds)) {
         let at = n * 40 + 7;
         let key = config.is_some();
-        let unit = Picture { at: ms(at), arrival: ms(at), data, key, after_loss: false, config, rotation: 0 };
+        let unit = Picture {
+            at: ms(at),
+            arrival: ms(at),
+            data,
+            key,
+            after_loss: false,
+            missing_before: None,
+            config,
+            rotation: 0,
+        };
         if camera(n / 25) {
             events.push((at + late.0, Unit::Picture(unit)));
         }
@@ -80,7 +89,7 @@ fn record(plan: AudioPlan, max_file_ms: i64, seconds: i64, late: (i64, i64), cam
         told(take.push(unit, &user.clock, ms(arrival)).expect("taken"));
     }
     let last = user.take.take().expect("a take").close(true, &user.clock, ms(seconds * 1_000)).expect("closed");
-    closed.extend(last);
+    closed.extend(last.0);
     closed.iter().map(|file| read(&user.complete(file), &file.path)).collect()
 }
 

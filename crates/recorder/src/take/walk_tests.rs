@@ -150,7 +150,7 @@ fn record(plan: &[Phase], audio: AudioPlan) -> Vec<Part> {
         }
     }
     let end = plan.last().map_or(0, |phase| phase.to);
-    closed.extend(user.take.take().expect("a take").close(false, &user.clock, ms(end)).expect("closed"));
+    closed.extend(user.take.take().expect("a take").close(false, &user.clock, ms(end)).expect("closed").0);
     let begun = names::list(user.dir.path()).expect("a folder");
     let options = |path: &std::path::Path| {
         let told = closed.iter().find(|file| file.path == path);

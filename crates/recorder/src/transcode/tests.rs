@@ -23,6 +23,7 @@ fn coded(codec: Codec, (width, height): (u32, u32), from: i64, count: i64) -> Ve
             data: packet.data,
             key: packet.key,
             after_loss: false,
+            missing_before: None,
             config: packet.key.then(|| config.clone()),
             rotation: 0,
         }

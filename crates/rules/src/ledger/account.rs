@@ -47,6 +47,7 @@ impl State {
             let own = match at(presence, from) {
                 None | Some(Presence::Away) => Some(Cause::NotPublished),
                 Some(Presence::Muted) => Some(Cause::Muted),
+                Some(Presence::Unshown) => Some(Cause::NotShown),
                 Some(Presence::On) => None,
             };
             let cause = all.or(own);
@@ -171,7 +172,7 @@ fn explained(pieces: &[Piece]) -> impl Iterator<Item = (Span, Cause)> + '_ {
         let neighbour = |index: Option<usize>| index.and_then(|index| pieces.get(index)).and_then(|piece| piece.cause);
         let followed = neighbour(Some(index + 1)).filter(|cause| piece.span.length() <= patience(*cause));
         let begun = piece.before.map(|before| match before {
-            Cause::NotPublished | Cause::Muted => Cause::Starting,
+            Cause::NotPublished | Cause::Muted | Cause::NotShown => Cause::Starting,
             other => other,
         });
         let next_to = neighbour(index.checked_sub(1)).filter(|cause| is_of_media(*cause));

@@ -59,7 +59,7 @@ proptest! {
             spans.push(Span { start: end + pause, end: end + pause + length });
             end += pause + length;
         }
-        let tracks = vec![TrackFact { media: Media::Sound, written: spans.clone(), formats: Vec::new() }];
+        let tracks = vec![TrackFact { media: Media::Sound, written: spans.clone(), still: Vec::new(), formats: Vec::new() }];
         take(at, Fact::File(FileFact { source: stream.clone().into(), sequence: 0, tracks }));
         let mut report = Report::default();
         ledger.tell(0, &mut report);

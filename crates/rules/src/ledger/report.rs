@@ -12,6 +12,9 @@ use crate::select::{Source, StreamId, StreamKind};
 /// Of the schema in `docs/report.md`.
 pub const VERSION: u32 = 1;
 
+/// While it goes on, media of this long ago is sure to be in the file if it came at all.
+const PENDING_MS: i64 = 3_000;
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
@@ -97,6 +100,8 @@ pub struct FileReport {
     pub user_id: Option<String>,
     pub stream_type: Option<i64>,
     pub sequence: u32,
+    /// As a request names it.
+    pub format: String,
     pub start: i64,
     pub duration_ms: i64,
     pub size: u64,
@@ -106,6 +111,17 @@ pub struct FileReport {
     pub height: u32,
     /// Lower-case hex; nothing while it is not computed.
     pub sha256: Option<String>,
+    /// Of HLS, in the order in which they are played.
+    pub segments: Vec<SegmentReport>,
+}
+
+/// A file that another one names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SegmentReport {
+    /// Relative to the library.
+    pub path: String,
+    pub sha256: String,
 }
 
 impl Report {
@@ -122,11 +138,11 @@ impl Report {
 }
 
 impl Ledger {
-    /// Fills in what the facts tell; while the recording goes on, up to `now`.
+    /// Fills in what the facts tell; while the recording goes on, up to some seconds before `now`.
     pub fn tell(&self, now: i64, report: &mut Report) {
         let Some(period) = self.period else { return };
         report.start = period.start;
-        report.end = self.ended.unwrap_or(now.max(period.start));
+        report.end = self.ended.unwrap_or((now - PENDING_MS).max(period.start));
         report.recorders.clone_from(&self.recorders);
         let sources: BTreeSet<&Source> =
             self.lanes.keys().map(|(source, _)| source).chain(self.files.keys().map(|(source, _)| source)).collect();

@@ -15,7 +15,7 @@ fn ledger(facts: &[(i64, Fact)], written: &[(i64, i64)]) -> Ledger {
         ledger.take(Entry { at: *at, fact: fact.clone() });
     }
     let written = written.iter().copied().map(Span::from).collect();
-    let tracks = vec![TrackFact { media: Media::Picture, written, formats: Vec::new() }];
+    let tracks = vec![TrackFact { media: Media::Picture, written, still: Vec::new(), formats: Vec::new() }];
     let file = FileFact { source: stream().into(), sequence: 0, tracks };
     ledger.take(Entry { at: 0, fact: Fact::File(file) });
     ledger
@@ -125,4 +125,21 @@ fn facts_survive_the_way_into_a_line_and_back() {
         let line = serde_json::to_string(&entry).expect("a line");
         assert_eq!(serde_json::from_str::<Entry>(&line).expect("read back"), entry, "{line}");
     }
+}
+
+#[test]
+fn files_behind_each_other_are_one_account() {
+    let facts = [(0, is(Presence::On)), (9_000, Fact::End)];
+    let mut ledger = ledger(&facts, &[(0, 5_000)]);
+    let format = |start, width| Format { start, codec: "h264".into(), width, height: 360 };
+    for (sequence, span, width) in [(1, (5_010, 6_000), 640), (2, (7_000, 9_000), 320)] {
+        let formats = vec![format(span.0, width)];
+        let tracks = vec![TrackFact { media: Media::Picture, written: vec![span.into()], still: Vec::new(), formats }];
+        ledger.take(Entry { at: 0, fact: Fact::File(FileFact { source: stream().into(), sequence, tracks }) });
+    }
+    assert_eq!(gaps(&ledger), [(6_000, 1_000, Cause::NotReceived)]);
+    let mut report = Report::default();
+    ledger.tell(0, &mut report);
+    let formats = report.streams[0].picture.clone().expect("a picture was published").formats;
+    assert_eq!(formats, [format(5_010, 640), format(7_000, 320)]);
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use rules::error::{ApiError, ErrorKind};
 use rules::ids::TaskKey;
+use rules::ledger::Report;
 use rules::request::{StartRecord, UpdateRecord};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -22,6 +23,9 @@ pub trait Recording: Send + Sync + 'static {
 
     /// The newest task of that key; [`no_such_task`] when there was none.
     fn task(&self, key: TaskKey) -> impl Future<Output = Result<TaskView, ApiError>> + Send;
+
+    /// The report of the newest task of that key, as far as it is known; [`no_such_task`] when there was none.
+    fn report(&self, key: TaskKey) -> impl Future<Output = Result<Report, ApiError>> + Send;
 }
 
 /// Outcome of a start.
@@ -58,6 +62,9 @@ pub struct TaskView {
     /// Remarks for people, our extension beside `RecordTask`.
     #[serde(skip)]
     pub notes: Vec<String>,
+    /// Where its report is, relative to the library, once it is there. Our extension, too.
+    #[serde(skip)]
+    pub report: Option<String>,
 }
 
 /// `Status`.

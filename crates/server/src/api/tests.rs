@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rules::ids::TaskKey;
+use rules::ledger;
 use rules::sign::{Signer, encode_query};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -66,7 +67,12 @@ impl Recording for Memory {
                 video_height: 360,
             }],
             notes: if *running { Vec::new() } else { vec!["alice C: a remark".to_owned()] },
+            report: None,
         })
+    }
+
+    async fn report(&self, key: TaskKey) -> Result<ledger::Report, ApiError> {
+        self.with(&key, |(_, running)| ledger::Report { complete: !*running, ..ledger::Report::of(&key) })
     }
 }
 
@@ -104,7 +110,7 @@ impl Server {
     fn call(&self, action: &str) -> Call {
         Call {
             address: self.address,
-            method: if action == "GetRecordTask" { "GET" } else { "POST" },
+            method: if matches!(action, "GetRecordTask" | "GetRecordReport") { "GET" } else { "POST" },
             path: "/",
             query: pairs(&[("Action", action), ("Version", VERSION)]),
             body: Vec::new(),
@@ -280,6 +286,9 @@ async fn a_task_is_started_seen_and_stopped() {
     assert_eq!(seen.result()["Tapedeck"], json!({ "Notes": ["alice C: a remark"] }));
     assert_eq!(seen.document["Result"]["RecordTask"]["Status"], 3);
     assert_eq!(seen.document["Result"]["RecordTask"]["StopReason"], "StopByAPI");
+    let key = [("AppId", "app"), ("RoomId", "room"), ("TaskId", "task")];
+    let report = server.call("GetRecordReport").parameters(&key).send().await;
+    assert_eq!((&report.result()["TaskId"], &report.result()["Complete"]), (&json!("task"), &json!(true)));
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use recorder::messages::FinishedFile;
 use rules::file_name::{Facts, file_name};
 use rules::ids::TaskKey;
 use rules::request::FileFormat;
+use rules::select::Source;
 use serde_json::Value;
-use store::Vid;
+use store::{Task, Vid};
 
 pub use hls::{growth, segments};
 
@@ -29,6 +30,17 @@ pub fn relative_path(key: &TaskKey, request: &Value, file: &FinishedFile, vid: &
     let name = file_name(request["FileNameConfig"]["Pattern"].as_str(), &facts);
     format!("{}/{name}.{}", key.app_id, file.format.extension())
 }
+
+/// Where the report of a task is: `.report.json` behind a name that has the task's number, so that no two are one.
+pub fn report_path(task: &Task) -> String {
+    let number = format!("{:08}", task.id.0);
+    let facts =
+        Facts { task: &task.key, source: &Source::Mix, started_ms: task.created_ms, duration_ms: 0, random: &number };
+    format!("{}/{}{REPORT}", task.key.app_id, file_name(Some("{TaskId}_{RoomId}_{StartTime}"), &facts))
+}
+
+/// How the names of reports end.
+pub const REPORT: &str = ".report.json";
 
 /// Moves a complete file from the spool to its place, with what belongs to it. Durable when it returns; may be repeated.
 pub fn move_into(spool_file: &Path, library: &Path, relative: &str, format: FileFormat) -> io::Result<()> {

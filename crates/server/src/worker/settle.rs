@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use recorder::messages::{FileName, FinishedFile};
@@ -16,7 +16,7 @@ use rules::request::FileFormat;
 use store::{File, FileState, Task, TaskRow, TaskStep};
 
 use super::reports::FAILED;
-use super::{Inner, files};
+use super::{Inner, files, report};
 use crate::clock::now_ms;
 
 /// Pause before the files of a task are tried again, after the disk or the store refused.
@@ -90,6 +90,8 @@ pub async fn try_settle(inner: &Arc<Inner>, id: TaskRow, ending: &mut Ending) ->
         let task = inner.store.task(id).await?;
         inner.store.advance_task(id, &last_step(&task, &ending.lost)).await?;
     }
+    // The task has ended for everybody who asks; reading all its files for the report may take a while.
+    report::write(inner, id).await.context("report")?;
     match recorder::remove_folder(&inner.task_dir(id)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(task = id.0, %error, "the task's folder stays in the spool");

@@ -309,3 +309,37 @@ async fn an_image_that_comes_goes_into_the_newest_layout() {
     room.accept(RoomCommand::Stop { task: id, dir: changed.dir });
     assert_eq!(room.accept(RoomCommand::Images { task: id }), None, "it is being stopped");
 }
+
+#[tokio::test]
+async fn the_report_of_a_task_is_beside_its_files_and_is_made_by_the_next_worker_if_need_be() {
+    let bench = Bench::new().await;
+    let task = bench.task().await;
+    bench.recorded(&task, "alice").await;
+    let inner = &bench.worker.inner;
+    let dir = inner.task_dir(task.id);
+    std::fs::write(dir.join("facts.jsonl"), "{\"at\":1,\"fact\":\"recorder\"}\n{torn").unwrap();
+    let so_far = bench.worker.report(task.clone()).await.unwrap();
+    assert_eq!((so_far.complete, so_far.streams.len()), (false, 1), "what grows is told of");
+    settle::try_settle(inner, task.id, &mut Ending::default()).await.unwrap();
+    let path = bench.worker.report_path(&task).expect("it is there");
+    assert!(path.ends_with(&format!("_{:08}.report.json", task.id.0)), "{path}");
+    let report = bench.worker.report(task.clone()).await.unwrap();
+    let library = bench.dir.path().join("library");
+    assert_eq!(report.files.len(), 1);
+    use sha2::Digest;
+    let hash = sha2::Sha256::digest(std::fs::read(library.join(&report.files[0].path)).unwrap());
+    assert_eq!((report.complete, report.files[0].sha256.clone()), (true, Some(hex::encode(hash))));
+    assert!(!dir.exists());
+    // As if the worker had died before it made the report.
+    std::fs::remove_file(library.join(&path)).unwrap();
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("facts.jsonl"), "").unwrap();
+    bench.worker.resume().await.unwrap();
+    let made = async {
+        while dir.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), made).await.expect("the folder goes");
+    assert_eq!(bench.worker.report(task).await.unwrap().files, report.files);
+}

@@ -77,7 +77,7 @@ fn a_mix_of_h265_at_another_rate() {
     following.follow(Wall(EPOCH_NS + 9_000_000_000));
     drop(writer);
     let finished = media::mp4::finish(&master, &FinishOptions::default(), &BlackAndSilence).expect("finished");
-    let facts = crate::disk::facts(name.clone(), &finished);
+    let facts = crate::disk::described(name.clone(), &finished);
     let made = following.complete(dir.path(), &facts, false).expect("made");
     let refused = ["FLV takes no pictures of h265", "WebM takes no h265, and it is not encoded anew"];
     let refused = [("FLV", refused[0]), ("WEBM", refused[1])].map(|(name, why)| format!("no {name} was made: {why}"));

@@ -196,7 +196,7 @@ impl Studio {
     pub fn complete(&mut self, options: &FinishOptions) -> Made {
         let path = names::path(self.dir.path(), &self.name);
         let finished = media::mp4::finish(&path, options, &BlackAndSilence).expect("finished");
-        let master = crate::disk::facts(self.name.clone(), &finished);
+        let master = crate::disk::described(self.name.clone(), &finished);
         let following = self.following.as_mut().expect("follows");
         following.complete(self.dir.path(), &master, false).expect("made")
     }

@@ -91,7 +91,8 @@ fn show(feeds: &mut Feeds, user: &str, level: u8) {
         reorder_frames: Some(0),
     });
     let (at, config) = (Mono(0), Some(Arc::new(config)));
-    let picture = Picture { at, arrival: at, data, key: true, after_loss: false, config, rotation: 0 };
+    let picture =
+        Picture { at, arrival: at, data, key: true, after_loss: false, missing_before: None, config, rotation: 0 };
     let feed = feeds.entry(stream(user)).or_default();
     feed.push(picture);
     feed.advance(at);

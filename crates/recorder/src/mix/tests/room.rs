@@ -73,7 +73,16 @@ impl Room {
 
     pub fn picture(&mut self, user: &str, at: Mono, data: &Bytes, rotation: u16) {
         let config = Some(config());
-        let picture = Picture { at, arrival: at, data: data.clone(), key: true, after_loss: false, config, rotation };
+        let picture = Picture {
+            at,
+            arrival: at,
+            data: data.clone(),
+            key: true,
+            after_loss: false,
+            missing_before: None,
+            config,
+            rotation,
+        };
         self.mix().push(&stream(user), Unit::Picture(picture)).expect("taken");
     }
 
