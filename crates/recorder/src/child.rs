@@ -75,7 +75,7 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
         }
         if rejoin_at.is_some_and(|at| at <= now) {
             rejoin_at = None;
-            subscriber = Subscriber::join(&server, join(), now).inspect_err(|_| room.flush())?;
+            subscriber = Subscriber::join(&server, join(), now).inspect_err(|_| room.flush(clock.now()))?;
             subscriber.want(room.wanted());
         }
         let open = handle_commands(commands, &mut room, &clock);
@@ -94,7 +94,7 @@ fn record(job: &RoomJob, commands: &Receiver<Command>) -> anyhow::Result<()> {
         }
         if !open {
             // The worker is gone. What was received is written by dropping the room's files in order.
-            room.flush();
+            room.flush(clock.now());
             subscriber.leave(Instant::now());
             return Ok(());
         }

@@ -70,6 +70,7 @@ impl Facts {
         }
         self.told_up = Some(up);
         self.up_since = up.then_some(now);
+        self.beat_at = self.beat_at.min(self.next_beat(now));
         self.write(now, [Fact::Room { up }]);
     }
 
@@ -111,7 +112,7 @@ impl Facts {
 
     /// Writes what happened.
     pub fn beat(&mut self, now: Mono) {
-        self.beat_at = now.plus(self.beat_ns);
+        self.beat_at = self.next_beat(now);
         let mut facts = Vec::new();
         for (stream, both) in std::mem::take(&mut self.happened) {
             for (media, happened) in [(Media::Picture, both.picture), (Media::Sound, both.sound)] {
@@ -121,6 +122,12 @@ impl Facts {
         }
         facts.push(Fact::Alive);
         self.write(now, facts);
+    }
+
+    /// One is when it is known who has left while there was no connection.
+    fn next_beat(&self, now: Mono) -> Mono {
+        let settled = self.up_since.map(|since| since.plus(RETURN_NS)).filter(|at| *at > now);
+        settled.into_iter().fold(now.plus(self.beat_ns), Mono::min)
     }
 
     /// The recording ended at `at`.

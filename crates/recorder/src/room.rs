@@ -11,6 +11,8 @@ mod tasks;
 mod tests;
 mod tracks;
 mod transcoding;
+#[cfg(test)]
+mod walk_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,9 +110,8 @@ impl Room {
     }
 
     /// Writes everything received to the files and leaves them open-ended, for another recorder to go on with.
-    pub fn flush(&mut self) {
-        self.end_all_tracks();
-        let now = self.clock.now();
+    pub fn flush(&mut self, now: Mono) {
+        self.end_all_tracks(now);
         std::mem::take(&mut self.tasks).into_values().for_each(|task| task.suspend(&self.clock, now));
     }
 
@@ -125,7 +126,7 @@ impl Room {
                     true => self.interrupted(text, now),
                     false => self.report(Report::Refused { reason: text }),
                 }
-                self.end_all_tracks();
+                self.end_all_tracks(now);
                 self.tracks.clear();
                 // First: that nobody is known any more does not mean that nobody publishes.
                 self.tasks.values_mut().for_each(|task| task.set_room(false, now));
@@ -136,7 +137,7 @@ impl Room {
                 let empty = Participant { identity, tracks: Vec::new(), ..nobody() };
                 self.update(&empty, now);
             }
-            RoomEvent::Subscribed { track_sid, mime, clock_rate } => self.subscribed(track_sid, &mime, clock_rate),
+            RoomEvent::Subscribed { track_sid, mime, clock_rate } => self.subscribed(track_sid, &mime, clock_rate, now),
             RoomEvent::Packet(packet) => {
                 let Some(receiver) = self.receivers.get_mut(&packet.track_sid) else { return };
                 let sid = packet.track_sid.clone();
@@ -215,21 +216,20 @@ impl Room {
     }
 
     /// Everybody's tracks end, because the connection does; what comes after it begins anew.
-    fn end_all_tracks(&mut self) {
+    fn end_all_tracks(&mut self, now: Mono) {
         let sids: Vec<Arc<str>> = self.receivers.keys().cloned().collect();
         for sid in sids {
-            self.end_track(&sid);
+            self.end_track(&sid, now);
         }
     }
 
-    fn end_track(&mut self, sid: &Arc<str>) {
+    fn end_track(&mut self, sid: &Arc<str>, now: Mono) {
         let Some(receiver) = self.receivers.get_mut(sid) else { return };
         let user = user_clock(&mut self.users, receiver.stream());
         receiver.finish(user, &mut self.units);
         let counted = receiver.take_happened(user);
         self.tasks.values_mut().for_each(|task| task.count(receiver.stream(), receiver.media(), &counted));
         let (stream, video) = (receiver.stream().clone(), receiver.is_video());
-        let now = self.clock.now();
         self.deliver(sid, now);
         self.deliver_transcoded(sid, now, Transcoder::rest);
         self.transcoders.remove(sid);
@@ -245,7 +245,7 @@ impl Room {
     fn update(&mut self, participant: &Participant, now: Mono) {
         let changes = self.tracks.update(participant);
         for sid in changes.gone {
-            self.end_track(&sid);
+            self.end_track(&sid, now);
         }
         // Only then it is known who is refused.
         self.update_tasks(now);
@@ -260,6 +260,7 @@ impl Room {
                 }
             }
         }
+        self.tasks.values_mut().for_each(|task| task.note_presences(&self.tracks, now));
         self.update_transcoders();
     }
 
@@ -270,15 +271,15 @@ impl Room {
         self.tasks.values_mut().for_each(|task| task.update(&self.tracks, connected, now));
     }
 
-    fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32) {
-        self.end_track(&sid);
+    fn subscribed(&mut self, sid: Arc<str>, mime: &str, clock_rate: u32, now: Mono) {
+        self.end_track(&sid, now);
         let Some(published) = self.tracks.recorded_track(&sid) else { return };
         let source = Source::from(published.stream.clone());
         match TrackReceiver::new(published.stream.clone(), mime, clock_rate, self.settings) {
             Some(receiver) => {
                 self.receivers.insert(sid.clone(), receiver);
                 self.mimes.insert(sid.clone(), mime.to_owned());
-                self.note_sent(&sid, mime, self.clock.now());
+                self.note_sent(&sid, mime, now);
                 self.update_transcoders();
             }
             None => {

@@ -132,9 +132,9 @@ impl Ledger {
         account::account(period, &written, &states, lane.map_or(&empty, |lane| &lane.tally))
     }
 
+    /// Whether a recorder took over in it. When the one before died is not known: its last word came earlier.
     fn is_without_recorder(&self, span: Span) -> bool {
-        let away = self.shared.iter().filter(|(_, cause)| *cause == Some(Cause::RecorderRestarted));
-        away.into_iter().any(|(at, _)| (span.start..span.end).contains(at))
+        self.recorders.iter().skip(1).any(|at| (span.start..=span.end).contains(at))
     }
 
     /// When anybody was there for the mix.

@@ -88,9 +88,9 @@ enum Output {
 impl Task {
     /// # Errors
     /// A mix cannot be begun: an encoder or the machine refuses.
-    pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue) -> Result<Task> {
+    pub fn new(job: TaskJob, clock: &Clock, settings: Settings, syncs: &SyncQueue, now: Mono) -> Result<Task> {
         let lock = FolderLock::take(&job.dir);
-        let facts = Facts::open(&job.dir, matches!(job.output, OutputPlan::Mix(_)), clock, clock.now());
+        let facts = Facts::open(&job.dir, matches!(job.output, OutputPlan::Mix(_)), clock, now);
         let output = match &job.output {
             OutputPlan::Streams { audio, anew, max_silence_ms, keep_source } => Output::Takes {
                 // WebM takes no other sound.
@@ -147,13 +147,12 @@ impl Task {
         }
     }
 
-    /// Takes in who is published now, after the streams were offered. Only a mix has to know all at once, and whether that
-    /// is the room as it is or the room is lost.
+    /// Takes in who is published now. Only a mix has to know all at once, and whether that is the room as it is or the
+    /// room is lost.
     pub fn update(&mut self, tracks: &Tracks, connected: bool, now: Mono) {
         if let Output::Mix(mix) = &mut self.output {
             mix.update(tracks, connected, now);
         }
-        self.note_presences(tracks, now);
     }
 
     /// Changes a mix; `false` for a task that is none.

@@ -31,7 +31,7 @@ impl Room {
             return;
         }
         let (dir, formats) = (job.dir.clone(), job.formats.clone());
-        let mut task = match Task::new(job, &self.clock, self.settings, &self.syncs) {
+        let mut task = match Task::new(job, &self.clock, self.settings, &self.syncs, now) {
             Ok(task) => task,
             Err(error) => return self.report(Report::Failed { task: id, reason: error.to_string() }),
         };
@@ -58,7 +58,7 @@ impl Room {
             self.note_sent(&sid, &mime, now);
         }
         if let Some(task) = self.tasks.get_mut(&id) {
-            task.update(&self.tracks, connected, now);
+            task.note_presences(&self.tracks, now);
         }
         self.report(Report::Started { task: id, in_room: self.connection == Connection::Up });
     }
@@ -70,7 +70,10 @@ impl Room {
             .get_mut(&task)
             .is_some_and(|found| found.change(change, &self.tracks, self.connection == Connection::Up, now));
         match changed {
-            true => self.selection_changed = true,
+            true => {
+                self.selection_changed = true;
+                self.tasks.values_mut().for_each(|task| task.note_presences(&self.tracks, now));
+            }
             false => tracing::warn!(task, "asked to change a task that is not mixed here"),
         }
     }

@@ -18,7 +18,7 @@ use crate::messages::{Anew, AudioPlan, MixCodec, MixPlan, MixedAudio, OutputPlan
 use crate::order;
 use crate::unit::Picture;
 
-fn job(dir: &Path, output: OutputPlan) -> TaskJob {
+pub(super) fn job(dir: &Path, output: OutputPlan) -> TaskJob {
     let select = Selection::default();
     TaskJob {
         task: 1,
@@ -48,7 +48,7 @@ fn mix() -> OutputPlan {
     OutputPlan::Mix(Box::new(MixPlan { layout, images: BTreeMap::new(), fonts: Vec::new(), video, audio }))
 }
 
-fn syncs() -> SyncQueue {
+pub(super) fn syncs() -> SyncQueue {
     SyncQueue::start(Duration::from_secs(2)).expect("a thread")
 }
 
@@ -66,7 +66,8 @@ fn a_user_whose_id_makes_no_file_name_is_in_a_mix_all_the_same() {
     for (output, mixed) in [(streams, false), (mix(), true)] {
         let dir = tempfile::tempdir().expect("a folder");
         let (clock, syncs) = (Clock::start(), syncs());
-        let mut task = Task::new(job(dir.path(), output), &clock, Settings::default(), &syncs).expect("a task");
+        let mut task =
+            Task::new(job(dir.path(), output), &clock, Settings::default(), &syncs, Mono(0)).expect("a task");
         let mut tracks = Tracks::default();
         let changes = tracks.update(&with_sound(&user));
         task.update(&tracks, true, Mono(0));
@@ -98,7 +99,7 @@ fn a_mix_keeps_its_order_over_a_loss_of_the_room_and_a_restart() {
         happens(joined("d"));
         let users = room.tasks[&1].streams().into_iter().map(|stream| stream.user).collect::<Vec<_>>();
         assert_eq!(users, ["c", "a", "b", "d"], "closed: {closed}");
-        room.flush();
+        room.flush(Mono(0));
         assert_eq!(order::read(dir.path()).len(), 4);
     }
 }
@@ -170,7 +171,7 @@ fn each_task_of_a_room_gets_the_form_of_a_track_that_its_files_take() {
         room.deliver(&sid, now);
         room.handle_time(now);
     }
-    room.flush();
+    room.flush(Mono(0));
     for ((formats, codec), dir) in wanted.iter().zip(&dirs) {
         let (_, path) = crate::names::list(dir.path()).expect("a folder").remove(0);
         let finished = mp4::finish(&path, &FinishOptions::default(), &crate::disk::BlackAndSilence).expect("finished");

@@ -46,7 +46,8 @@ impl Room {
 }
 
 impl Task {
-    pub(super) fn note_presences(&mut self, tracks: &Tracks, now: Mono) {
+    /// Notes who is published now, once the streams were offered.
+    pub fn note_presences(&mut self, tracks: &Tracks, now: Mono) {
         let mut seen = BTreeMap::new();
         for (_, published) in tracks.recorded() {
             let media = if published.is_video() { Media::Picture } else { Media::Sound };
