@@ -68,8 +68,9 @@ pub struct Encode {
     pub video_width: u32,
     /// Pixels, even, 2 to 1920; unused in a custom layout.
     pub video_height: u32,
-    /// Frames per second, 1 to 60.
-    pub video_fps: u32,
+    /// Frames per second, 1 to 60. See [`Encode::mixed_fps`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_fps: Option<u32>,
     /// kbit/s, up to 10000; 0 means chosen from size and rate.
     #[serde(rename = "VideoBitrate")]
     pub video_bitrate_kbps: u32,
@@ -88,6 +89,14 @@ pub struct Encode {
     pub audio_sample_rate_hz: u32,
     /// 1 or 2.
     pub audio_channels: u32,
+}
+
+impl Encode {
+    /// Of a mix, which has a rate in any case. Pictures of single streams come at that of their sender, unless another is
+    /// asked for.
+    pub fn mixed_fps(&self) -> u32 {
+        self.video_fps.unwrap_or(15)
+    }
 }
 
 /// Reads `Encode`.
@@ -112,7 +121,7 @@ pub(super) fn encode(body: &Fields<'_>) -> Result<Encode, ApiError> {
     Ok(Encode {
         video_width: f.or("VideoWidth", Side, 640)?,
         video_height: f.or("VideoHeight", Side, 480)?,
-        video_fps: f.or("VideoFps", Int(1..=60), 15)?,
+        video_fps: f.optional("VideoFps", Int(1..=60))?,
         video_bitrate_kbps: f.or("VideoBitrate", Int(0..=10_000), 0)?,
         video_codec: f.or("VideoCodec", choice(), VideoCodec::H264)?,
         video_gop_s: f.or("VideoGop", Int(1..=5), 4)?,

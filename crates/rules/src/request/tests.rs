@@ -63,9 +63,10 @@ fn defaults_are_the_vendors() {
         assert!(start.targets.is_empty() && start.excluded.is_empty());
         let e = &start.encode;
         assert_eq!(
-            (e.video_width, e.video_height, e.video_fps, e.video_bitrate_kbps, e.video_gop_s),
+            (e.video_width, e.video_height, e.mixed_fps(), e.video_bitrate_kbps, e.video_gop_s),
             (640, 480, 15, 0, 4)
         );
+        assert_eq!(e.video_fps, None, "single streams keep the rate of their sender");
         assert_eq!((e.audio_bitrate_kbps, e.audio_sample_rate_hz, e.audio_channels), (64, 48_000, 2));
         let c = &start.control;
         assert_eq!((c.max_idle_s, c.max_record_s, c.max_silence_s, c.enable_sync_upload), (180, 0, 3600, false));

@@ -50,7 +50,7 @@ pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> 
                 AudioOutput::Aac => AudioPlan::Aac { rate, channels, bitrate },
             },
             anew: Anew {
-                fps: Some(request.encode.video_fps),
+                fps: request.encode.video_fps,
                 bitrate: Some(request.encode.video_bitrate_kbps * 1000).filter(|bitrate| *bitrate > 0),
             },
             keep_source: request.extension.keep_source,
@@ -66,9 +66,9 @@ fn video(encode: &Encode, encoders: &Encoders, width: u32, height: u32) -> Video
     VideoPlan {
         codec,
         encoder: encoder.clone(),
-        fps: encode.video_fps,
+        fps: encode.mixed_fps(),
         bitrate: match encode.video_bitrate_kbps {
-            0 => chosen_bitrate(width, height, encode.video_fps),
+            0 => chosen_bitrate(width, height, encode.mixed_fps()),
             kbps => kbps * 1000,
         },
         gop_s: encode.video_gop_s,
