@@ -13,17 +13,26 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from process import DEADLINE_S, Process
 
 HERE = Path(__file__).resolve().parent
-SDK = HERE / "node_modules/livekit-client/dist/livekit-client.umd.js"
+LIBRARIES = {
+    "/livekit-client.js": HERE / "node_modules/livekit-client/dist/livekit-client.umd.js",
+    "/hls.js": HERE / "node_modules/hls.js/dist/hls.js",
+}
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
   --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --auto-accept-this-tab-capture
   --allow-loopback-in-peer-connection --disable-dev-shm-usage
   --disable-background-timer-throttling --disable-renderer-backgrounding --window-size=1400,900""".split()
-TYPES = {".html": "text/html", ".js": "text/javascript", ".mp4": "video/mp4"}
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".mp4": "video/mp4",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+}
 # A page that waits for a command asks again after this long, so that a closed page leaves no thread behind.
 POLL_S = 10
 
@@ -36,7 +45,8 @@ class Browser:
     """One Chromium with one page, e.g. `publisher.html`."""
 
     def __init__(self, page, directory, name="chromium"):
-        self.files, self._commands, self._results = {}, queue.Queue(), queue.Queue()
+        self.files, self.folders = {}, []
+        self._commands, self._results = queue.Queue(), queue.Queue()
         self._server = Server(("127.0.0.1", 0), handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.origin = f"http://127.0.0.1:{self._server.server_port}"
@@ -62,6 +72,11 @@ class Browser:
         """The URL under which the page finds this file."""
         self.files[f"/files/{len(self.files)}.mp4"] = Path(path)
         return list(self.files)[-1]
+
+    def serve_folder(self, path):
+        """The URL under which the page finds what is in this folder, now and later."""
+        self.folders.append(Path(path))
+        return f"/folders/{len(self.folders) - 1}"
 
     def stop(self):
         self.process.popen.terminate()
@@ -93,8 +108,10 @@ def handler(browser):
                     self._send(b"null", "application/json")
             elif path in browser.files:
                 self._send_range(browser.files[path])
-            elif path == "/livekit-client.js":
-                self._send(SDK.read_bytes(), "text/javascript")
+            elif path in LIBRARIES:
+                self._send(LIBRARIES[path].read_bytes(), "text/javascript")
+            elif path.startswith("/folders/"):
+                self._send_of_folder(path)
             else:
                 self._send_page(HERE / "page" / Path(path).name)
 
@@ -106,6 +123,14 @@ def handler(browser):
         def _send_page(self, file):
             if file.is_file():
                 self._send(file.read_bytes(), TYPES[file.suffix])
+            else:
+                self._send(b"", "text/plain", status=404)
+
+        def _send_of_folder(self, path):
+            _, _, number, name = path.split("/", 3)
+            file = browser.folders[int(number)] / unquote(name)
+            if file.is_file():
+                self._send(file.read_bytes(), TYPES[file.suffix], {"Cache-Control": "no-cache"})
             else:
                 self._send(b"", "text/plain", status=404)
 

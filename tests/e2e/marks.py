@@ -1,8 +1,10 @@
-"""The marks of crates/synth for the Python SDK: schedule.rs, code.rs and draw.rs say what they mean."""
+"""The marks of crates/synth for the Python SDK and pages: schedule.rs, code.rs and draw.rs say what they mean."""
 
 import numpy as np
 
 DAY_SECONDS = 86_400
+# After so long the numbers of `tapedeck publish` begin anew.
+LOOP_SECONDS = 20
 FLASH_FRAMES = 2
 RATE = 48_000
 BEEP = 2_880
@@ -27,6 +29,13 @@ def cells(number, user):
     white[0, ::2] = white[::2, 0] = True
     white[1:, 1:] = np.array(list(bits)).reshape(4, 16) == "1"
     return np.where(white, WHITE, BLACK).astype(np.uint8)
+
+
+def read(cells):
+    """Number and user that 17 x 5 cells of luma say, row by row; None when they say nothing."""
+    bits = (np.array(cells).reshape(5, 17)[1:, 1:] > (WHITE + BLACK) // 2).flatten()
+    number, user, check = (int("".join("01"[int(bit)] for bit in part), 2) for part in np.split(bits, [32, 48]))
+    return (number, user) if check == check_sum(number, user) else None
 
 
 class Painter:

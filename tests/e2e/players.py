@@ -2,8 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 from process import run
+
+PLAYLISTS = Path(__file__).resolve().parent / "playlists.js"
 
 # Players round to their own units; a frame at 25 fps is below this.
 SLACK_S = 0.05
@@ -46,6 +49,22 @@ def chromium(player, path, duration_s):
     assert abs(sound["duration_s"] - duration_s) < SLACK_S, sound
     assert sound["peak"] > 0.1, sound
     return opened
+
+
+def hls(path):
+    """A complete playlist: by the rules of RFC 8216, and played by ffmpeg and GStreamer."""
+    assert valid_playlist(path)["endlist"]
+    decode = ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-enc_time_base", "-1", "-f", "null", "-"]
+    complaints = run_with_stderr(decode)
+    assert not complaints, f"ffmpeg on {path}:\n{complaints}"
+    sinks = ["--videosink", "fakesink sync=false", "--audiosink", "fakesink sync=false"]
+    played = run(["gst-play-1.0", "--no-interactive", *sinks, path])
+    assert "ERROR" not in played and "Reached end of play list" in played, played
+
+
+def valid_playlist(path):
+    """What `hls-parser` reads of a playlist; it refuses whatever breaks a rule."""
+    return json.loads(run(["node", PLAYLISTS, path]))
 
 
 def run_with_stderr(command):

@@ -100,24 +100,18 @@ def pictures(report):
     return [video[name] for name in ("readable", "missing", "duplicated", "out_of_order")]
 
 
-def play_hls(path):
-    sinks = ["--videosink", "fakesink sync=false", "--audiosink", "fakesink sync=false"]
-    played = run(["gst-play-1.0", "--no-interactive", *sinks, path])
-    assert "ERROR" not in played and "Reached end of play list" in played, played
-
-
 def test_single_stream_in_all_formats(server, tmp_path):
     task = record(server, "single-formats", ALL, tmp_path)
     found, reports = assert_same(server, task, ALL)
     for name in PICTURES:
         assert_whole(reports[name])
-    play_hls(found["HLS"][0])
+    players.hls(found["HLS"][0])
 
 
 def test_a_mix_in_all_formats(server, tmp_path):
     task = record(server, "mixed-formats", ALL, tmp_path, **MIXED)
     found, _ = assert_same(server, task, ALL)
-    play_hls(found["HLS"][0])
+    players.hls(found["HLS"][0])
 
 
 def test_without_mp4(server, tmp_path):

@@ -21,6 +21,10 @@ const WANTED: i64 = 6 * RATE;
 /// At the beginning a picture is waited for up to this media time.
 const WAIT: i64 = 3 * RATE;
 
+/// How pictures are coded: their size, and whether they are black ones of ours. Players are told when that changes: they
+/// put parameter sets of one and the other together.
+type Look = ((u16, u16), bool);
+
 /// Numbers of the streams in a segment.
 const SOUND: usize = 0;
 const PICTURE: usize = 1;
@@ -46,13 +50,15 @@ enum State {
 struct Open {
     muxer: mux::Muxer,
     audio: AacFrames,
-    /// Whether there are pictures, and of which size the last was.
-    video: Option<(u16, u16)>,
+    /// Whether there are pictures, and how the last one was coded.
+    video: Option<Look>,
     start: i64,
     discontinuity: bool,
     independent: bool,
     /// No picture and no sound may begin before these any more.
     earliest: [i64; 2],
+    /// The black picture that comes once more, and when.
+    again: Option<(i64, Vec<u8>)>,
 }
 
 impl Hls {
@@ -86,13 +92,26 @@ impl Hls {
         let held = std::mem::take(held);
         let first = held.iter().find(|played| played.kind == Kind::Video);
         let audio = AacFrames::new(tail, -crate::pcm::FRAME)?;
-        let size = first.and_then(|first| tail.entry(Kind::Video, first.entry)).map(SampleEntry::size);
-        let muxer = muxer(tail, size.is_some(), &audio)?;
-        let mut open =
-            Open { muxer, audio, video: size, start: 0, discontinuity: false, independent: true, earliest: [0; 2] };
-        if let Some(first) = first.filter(|first| first.at > 0) {
-            let content = Content::Filler;
-            open.write(&Played { at: 0, duration: first.at as u32, content, ..first.clone() }, 0, tail)?;
+        let black = first.filter(|first| first.at > 0).map(|first| Played {
+            at: 0,
+            duration: first.at as u32,
+            content: Content::Filler,
+            ..first.clone()
+        });
+        let video = black.as_ref().or(first).and_then(|first| look(first, tail));
+        let muxer = muxer(tail, video.is_some(), &audio)?;
+        let mut open = Open {
+            muxer,
+            audio,
+            video,
+            start: 0,
+            discontinuity: false,
+            independent: true,
+            earliest: [0; 2],
+            again: None,
+        };
+        if let Some(black) = black {
+            open.write(&black, 0, tail)?;
         }
         self.state = State::Open(Box::new(open));
         held.iter().try_for_each(|played| self.take(played, tail))
@@ -101,6 +120,7 @@ impl Hls {
     /// Ends the segment at this time; the playlist names it when it is written.
     fn close_segment(&mut self, end: i64, tail: &Tail) -> Result<()> {
         let State::Open(open) = &mut self.state else { return Ok(()) };
+        open.black_again(end)?;
         let bytes = open.muxer.take()?;
         if end <= open.start {
             return Ok(());
@@ -162,11 +182,11 @@ impl Open {
             (Kind::Video, video) => {
                 let key =
                     played.content == Content::Filler || matches!(played.content, Content::Sample { key: true, .. });
-                let size = tail.entry(Kind::Video, played.entry).map(SampleEntry::size)?;
-                let before = video.replace(size);
+                let look = look(played, tail)?;
+                let before = video.replace(look);
                 match before {
                     None => Some(Cut { discontinuity: true, independent: key, anew: true }),
-                    Some(before) if before != size => Some(Cut { discontinuity: true, independent: key, anew: false }),
+                    Some(before) if before != look => Some(Cut { discontinuity: true, independent: key, anew: false }),
                     Some(_) if long && key || last_moment => Some(plain(key)),
                     Some(_) => None,
                 }
@@ -177,24 +197,44 @@ impl Open {
     }
 
     fn write(&mut self, played: &Played, at: i64, tail: &Tail) -> Result<()> {
+        self.black_again(at)?;
         if played.kind == Kind::Audio {
             let frames = self.audio.push(played, tail)?;
             return self.sound(&frames);
         }
         let Some(entry) = tail.entry(Kind::Video, played.entry) else { return Ok(()) };
-        let (key, data) = match &played.content {
-            Content::Sample { key, data } => (*key, annex_b::from_lengths(data)),
+        match &played.content {
+            Content::Sample { key, data } => {
+                self.again = None;
+                self.picture(at, *key, &annex_b::from_lengths(data))
+            }
             // Pictures of H.265 have no black; the one before stays.
-            Content::Filler if entry.codec() != Codec::H264 => return Ok(()),
+            Content::Filler if entry.codec() != Codec::H264 => Ok(()),
             Content::Filler => {
                 let black = black::h264_key_frame(entry.size().0.into(), entry.size().1.into())?;
-                (true, annex_b::from_lengths(&black.sample))
+                let data = annex_b::from_lengths(&black.sample);
+                self.picture(at, true, &data)?;
+                self.again = Some((at + i64::from(played.duration) / 2, data));
+                Ok(())
             }
-        };
+        }
+    }
+
+    /// Before what begins at this time: the second half of a black picture, if it is due. Nothing says how long a segment's
+    /// last picture is shown, and players take it to be as long as the one before (hls.js, which moves all that follows);
+    /// of two halves that is true.
+    fn black_again(&mut self, before: i64) -> Result<()> {
+        match self.again.take_if(|(at, _)| *at < before) {
+            Some((at, data)) => self.picture(at, true, &data),
+            None => Ok(()),
+        }
+    }
+
+    fn picture(&mut self, at: i64, key: bool, data: &[u8]) -> Result<()> {
         // What came later than it was waited for is behind the black in its place, but may be needed for what follows.
         let at = at.max(self.earliest[PICTURE]);
         self.earliest[PICTURE] = at + 1;
-        let packet = mux::Packet { stream: PICTURE, pts: at, dts: at, key, data: &data, ..mux::Packet::default() };
+        let packet = mux::Packet { stream: PICTURE, pts: at, dts: at, key, data, ..mux::Packet::default() };
         Ok(self.muxer.write(&packet)?)
     }
 
@@ -212,6 +252,11 @@ impl Open {
         }
         Ok(())
     }
+}
+
+fn look(picture: &Played, tail: &Tail) -> Option<Look> {
+    let entry = tail.entry(Kind::Video, picture.entry)?;
+    Some((entry.size(), picture.content == Content::Filler && entry.codec() == Codec::H264))
 }
 
 /// Ticks per second of a piece.

@@ -36,6 +36,7 @@ fn black_and_silence_are_where_nothing_was_sent() {
             let found = black(&path);
             assert_eq!(found, [(4.0, 8.0), (12.0, 17.0)], "{}", path.display());
         }
+        assert_eq!(studio.playlist().matches("#EXT-X-DISCONTINUITY\n").count(), 4);
         for path in [studio.joined(), studio.path(Flv)] {
             let report = probe(&path);
             let video = report.video.expect("pictures");
@@ -102,7 +103,12 @@ fn a_picture_that_comes_soon_is_there_from_the_beginning() {
     studio.record_and_follow(2, SOUND);
     studio.record_and_follow(6, BOTH);
     studio.finish(true);
-    assert_eq!(studio.playlist().matches("#EXT-X-DISCONTINUITY\n").count(), 0);
+    // Black in a segment of its own, for its parameter sets are not those of the pictures.
+    let text = studio.playlist();
+    let marked: Vec<&str> =
+        text.lines().filter(|line| ["#EXTINF:", "#EXT-X-DISC"].iter().any(|tag| line.starts_with(tag))).collect();
+    assert_eq!(marked, ["#EXTINF:2.000000,", "#EXT-X-DISCONTINUITY", "#EXTINF:6.000000,"]);
+    assert_eq!(probe(&studio.segments()[0].0).video.expect("black").readable, 0);
     assert_eq!(black(&studio.joined()), [(0.0, 2.0)]);
     made_again_is_the_same(&studio);
 }
