@@ -30,6 +30,7 @@ TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".mp4": "video/mp4",
+    ".webm": "video/webm",
     ".m3u8": "application/vnd.apple.mpegurl",
     ".ts": "video/mp2t",
 }
@@ -70,7 +71,7 @@ class Browser:
 
     def serve(self, path):
         """The URL under which the page finds this file."""
-        self.files[f"/files/{len(self.files)}.mp4"] = Path(path)
+        self.files[f"/files/{len(self.files)}{Path(path).suffix}"] = Path(path)
         return list(self.files)[-1]
 
     def serve_folder(self, path):
@@ -138,12 +139,12 @@ def handler(browser):
             data, (start, end) = file.read_bytes(), (0, file.stat().st_size - 1)
             wanted = self.headers.get("Range")
             if not wanted:
-                self._send(data, "video/mp4", {"Accept-Ranges": "bytes"})
+                self._send(data, TYPES[file.suffix], {"Accept-Ranges": "bytes"})
                 return
             first, last = wanted.removeprefix("bytes=").split("-")
             start, end = int(first), int(last) if last else end
             headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{end}/{len(data)}"}
-            self._send(data[start : end + 1], "video/mp4", headers, status=206)
+            self._send(data[start : end + 1], TYPES[file.suffix], headers, status=206)
 
         def _send(self, body, content_type, headers=None, status=200):
             self.send_response(status)

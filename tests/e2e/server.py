@@ -141,6 +141,19 @@ class Server:
         (path,) = self.data.glob(f"library/*/*_{file['Vid'][-8:]}.mp4")
         return path, file
 
+    def files_by_format(self, task, formats):
+        """Path and entry of each file of the only recording. They are listed in the order of the request and share one name."""
+        listed = task["RecordFileList"]
+        assert len(listed) == len(formats), listed
+        (stem,) = {file["Vid"][-8:] for file in listed}
+        found = {}
+        for name, file in zip(formats, listed, strict=True):
+            extension = "m3u8" if name == "HLS" else name.lower()
+            (path,) = self.data.glob(f"library/*/*_{stem}.{extension}")
+            found[name] = path, file
+        assert len({path.stem for path, _ in found.values()}) == 1
+        return found
+
     def files(self, task):
         """Paths of a task's finished files by user and stream type, each list in the order of the recording."""
         found = {}

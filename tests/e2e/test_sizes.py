@@ -7,6 +7,7 @@ from threading import Event
 
 import openapi
 import players
+import pytest
 from probe import assert_in_sync, assert_on_the_wall_clock, assert_whole, frame_ms, probe
 from process import eventually, run
 from publishers import Synthetic, WebPublisher
@@ -23,15 +24,20 @@ def looks(*sizes):
     return {"size": "640x360", "fps": FPS, "change_every": "2s", "change": first}, rest
 
 
-def record(venue, room, directory, seconds, more, options, **fields):
-    """Records one publisher; the only file's path, and what the API says of it."""
+def record_task(venue, room, directory, seconds, more, options, **fields):
+    """Records one publisher; the task."""
     with Synthetic(venue.rooms, room, directory, ["anna"], *more, **options):
         venue.api.start(room, TASK, **fields)
         venue.api.wait_status(room, TASK, openapi.RUNNING)
         # A LiveKit server may let the first key frame pass, and there is one each second.
         Event().wait(seconds)
         venue.api.stop(room, TASK)
-        task = venue.api.wait_status(room, TASK, openapi.ENDED)
+        return venue.api.wait_status(room, TASK, openapi.ENDED)
+
+
+def record(venue, room, directory, seconds, more, options, **fields):
+    """The same; the only file's path, and what the API says of it."""
+    task = record_task(venue, room, directory, seconds, more, options, **fields)
     ((path, file),) = venue.server.files(task)[("anna", 0)]
     return path, file
 
@@ -76,6 +82,28 @@ def test_the_source_can_be_kept(server, tmp_path):
     path, file = record(Embedded(server), "kept", tmp_path, 9, more, options, Tapedeck={"KeepSource": True})
     assert frame_sizes(path) == {LARGE, SMALL}
     assert_whole(probe(path))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_other_formats(server, tmp_path, keep):
+    """FLV has one size as the MP4 does; HLS, whose segments were published, says where it changes."""
+    options, more = looks("320x180")
+    formats = ["MP4", "HLS", "FLV"]
+    fields = {"FileFormatConfig": {"FileFormat": formats}, "Tapedeck": {"KeepSource": keep}}
+    task = record_task(Embedded(server), f"formats-{keep}", tmp_path, 13, more, options, **fields)
+    found = server.files_by_format(task, formats)
+    several = {LARGE, SMALL}
+    for name, (path, file) in found.items():
+        assert frame_sizes(path) == (several if keep or name == "HLS" else {LARGE}), name
+        assert (file["VideoWidth"], file["VideoHeight"]) == LARGE, (name, file)
+        report = probe(path)
+        assert_whole(report)
+        assert_in_sync(report)
+    assert found["HLS"][0].read_text().count("#EXT-X-DISCONTINUITY\n") >= 4
+    players.hls(found["HLS"][0])
+    path, file = found["FLV"]
+    assert file["Size"] == path.stat().st_size
+    players.ffmpeg(path, file["Duration"] / 1000)
 
 
 # A LiveKit server (1.11) does not carry the video-orientation extension: senders turn their pictures themselves, which is a

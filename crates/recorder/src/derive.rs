@@ -30,6 +30,7 @@ use media::mp4::{Kind, Played, Tail, TailOptions};
 use rules::request::FileFormat;
 use rules::select::Source;
 
+use crate::disk::describe;
 use crate::messages::{FileName, FinishedFile};
 use crate::{Error, Result, names, video};
 
@@ -121,11 +122,26 @@ impl Derivation {
         if !self.format.has_picture() && master.audio_codec.is_none() {
             return Err(pcm::no_sound());
         }
-        let Working { tail, output } = match working.map(Working::run_out) {
+        let working = match working.map(Working::run_out) {
             Some(Ok(working)) if !working.tail.overran() => working,
             // From the beginning; what failed may have been the disk.
             _ => self.begin()?.run_out()?,
         };
+        self.close(working, master)
+    }
+
+    /// Makes the file of a finished master whose pictures were replaced, in place of the one there is.
+    fn remake(&self, master: &FinishedFile) -> Result<FinishedFile> {
+        let made = || {
+            let tail = Tail::of_index(&names::path(&self.dir, &self.name), self.options())?;
+            let working = Working { tail, output: self.output()? };
+            self.close(working.run_out()?, master)
+        };
+        made().inspect_err(|_| _ = std::fs::remove_file(files::partial(&self.path())))
+    }
+
+    /// Everything was taken.
+    fn close(&self, Working { tail, output }: Working, master: &FinishedFile) -> Result<FinishedFile> {
         let facts = output.finish(&tail)?;
         File::open(&self.dir)?.sync_all()?;
         let (width, height) = if facts.video.is_some() { (master.width, master.height) } else { (0, 0) };
@@ -173,13 +189,24 @@ impl Working {
     }
 }
 
-/// Makes the derived files that have pictures anew from a finished master, in place of those there are.
-///
-/// # Errors
-/// Those of the first that cannot be made; the others are left as they are.
-pub fn remake(dir: &Path, master: &FinishedFile, formats: &[FileFormat]) -> Result<Vec<FinishedFile>> {
-    let pictures = formats.iter().filter(|format| format.has_picture() && **format != FileFormat::Mp4);
-    pictures.map(|format| Derivation::new(dir, &master.name, *format).complete(None, master)).collect()
+/// Whether files of this format have their pictures in one size, as the master gets them after the stop. Players of FLV
+/// break where the size changes; segments of HLS were published when it did, and players know that.
+pub fn is_of_one_size(format: FileFormat) -> bool {
+    matches!(format, FileFormat::Mp4 | FileFormat::Flv)
+}
+
+/// Makes the other files that are of one size anew from a master that became so, in place of those there are, and notes
+/// it; on an error those are still there. `made`: all that was made of the master.
+pub fn remake(dir: &Path, name: &FileName, made: &mut [FinishedFile]) -> Result<()> {
+    let due = |file: &FinishedFile| file.format != FileFormat::Mp4 && is_of_one_size(file.format);
+    if !made.iter().any(due) {
+        return Ok(());
+    }
+    let master = describe(name.clone(), &names::path(dir, name))?;
+    for file in made.iter_mut().filter(|file| due(file)) {
+        *file = Derivation::new(dir, name, file.format).remake(&master)?;
+    }
+    Ok(following::note(dir, name, made)?)
 }
 
 /// Times of a piece in the clock of pictures, 90 kHz.

@@ -210,16 +210,12 @@ impl Disk {
         let Some(made) = self.make(task, &name, path, options, early) else { return };
         let note = |text| Report::Note { task, source: name.source.clone(), text };
         made.failed.into_iter().map(note).for_each(&*self.report);
-        let (masters, others): (Vec<_>, Vec<_>) =
-            made.files.into_iter().partition(|file| file.format == FileFormat::Mp4);
+        let (of_one_size, others): (Vec<_>, Vec<_>) =
+            made.files.iter().cloned().partition(|file| derive::is_of_one_size(file.format));
         others.into_iter().for_each(|file| (self.report)(Report::FileFinished { task, file }));
-        if masters.is_empty() {
-            // Told first: a successor tells again what the note beside the master says.
-            if let Err(error) = std::fs::remove_file(path) {
-                tracing::error!(task, ?path, %error, "cannot be removed");
-            }
-        } else if !(uniform::is_due(path) && self.pass_on(task, &name, path)) {
-            tell_again(task, name, path, &*self.report);
+        let due = !of_one_size.is_empty() && (uniform::is_due(path) || uniform::was_begun(path));
+        if !(due && self.pass_on(task, &name, path, made.files)) {
+            tell_rest(task, name, path, of_one_size, &*self.report);
         }
     }
 
@@ -240,14 +236,14 @@ impl Disk {
         }
     }
 
-    fn pass_on(&mut self, task: i64, name: &FileName, path: &Path) -> bool {
+    fn pass_on(&mut self, task: i64, name: &FileName, path: &Path, made: Vec<FinishedFile>) -> bool {
         if self.uniform.is_none() {
             match uniform::thread::start(self.report.clone()) {
                 Ok(jobs) => self.uniform = Some(jobs),
                 Err(error) => tracing::error!(task, %error, "pictures keep their different sizes"),
             }
         }
-        let job = UniformJob::File { task, name: name.clone(), path: path.to_owned() };
+        let job = UniformJob::File { task, name: name.clone(), path: path.to_owned(), made };
         let passed_on = self.uniform.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         passed_on && self.passed_on.insert(path.to_owned())
     }
@@ -286,9 +282,17 @@ fn complete_master(
     }
 }
 
-/// Reports a master that stays as it is now: finished, and uniform if it was to be. Again does no harm.
-pub(crate) fn tell_again(task: i64, name: FileName, path: &Path, report: &dyn Fn(Report)) {
-    if let Some(finished) = complete_master(task, &name, path, &FinishOptions::default(), report) {
+/// Reports the files that are of one size, if they were to be: last the master, finished as it is now. One that is not
+/// among them goes. Again does no harm.
+pub(crate) fn tell_rest(task: i64, name: FileName, path: &Path, files: Vec<FinishedFile>, report: &dyn Fn(Report)) {
+    let (masters, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.format == FileFormat::Mp4);
+    others.into_iter().for_each(|file| report(Report::FileFinished { task, file }));
+    if masters.is_empty() {
+        // Told first: a successor tells again what the note beside the master says.
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::error!(task, ?path, %error, "cannot be removed");
+        }
+    } else if let Some(finished) = complete_master(task, &name, path, &FinishOptions::default(), report) {
         report(Report::FileFinished { task, file: described(name, &finished) });
     }
 }

@@ -41,7 +41,7 @@ mod video;
 
 pub use child::run;
 pub use clock::Clock;
-pub use derive::{Made, remake};
+pub use derive::Made;
 pub use disk::{LOCK as FOLDER_LOCK, complete, describe, remove_folder};
 pub use facts::{exist as has_facts, file_fact, read as read_facts};
 pub use growing::Place;

@@ -34,6 +34,11 @@ pub fn is_due(path: &Path) -> bool {
     }
 }
 
+/// Whether a recorder began to make the file uniform, and has not told of all that is made of it then.
+pub fn was_begun(path: &Path) -> bool {
+    tries::are_noted(path)
+}
+
 /// By its sample entries, which are few. Only H.264 can be encoded anew into a track.
 fn differs(file: &Replacing) -> bool {
     let h264 = file.entries().iter().all(|entry| entry.codec() == mp4::Codec::H264);

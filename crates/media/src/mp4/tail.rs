@@ -4,6 +4,8 @@
 //! A hole is known when the sample behind it is there, or the end of the file. [`TailOptions::live`] does not wait for
 //! that: what is missing before an edge that the caller names will not come any more. Then a picture that lasted long is
 //! taken to stand still, whatever follows, so that the same comes out whenever the file is read.
+//!
+//! Fragments know nothing of pictures that took the place of others ([`Replacing`]): [`Tail::of_index`] reads those.
 
 mod lane;
 
@@ -15,7 +17,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Anchor, Error, HEAD, Kind, Result, SampleEntry,
+    Anchor, Error, HEAD, Kind, Replacing, Result, SampleEntry,
     disk::{Disk, FileDisk},
     finish::{Opened, open},
     finished::Summary,
@@ -72,6 +74,8 @@ pub struct Tail {
     at: u64,
     shift: u64,
     summary: Option<Summary>,
+    /// The pictures are those of the index; they are queued.
+    indexed: bool,
     buffer: Vec<u8>,
 }
 
@@ -110,9 +114,24 @@ impl Tail {
             at: HEAD,
             shift: 0,
             summary: None,
+            indexed: false,
             buffer: Vec::new(),
         };
         tail.refresh()?;
+        Ok(tail)
+    }
+
+    /// The pictures of a finished file are those that its index names: black ones are samples like all others.
+    ///
+    /// # Errors
+    /// Those of [`Replacing::open`].
+    pub fn of_index(path: &Path, options: TailOptions) -> Result<Tail> {
+        let mut tail = Tail::open(path, options)?;
+        let index = Replacing::open(path)?;
+        tail.indexed = true;
+        if let (Some(lane), Some(index)) = (&mut tail.lanes[index_of(Kind::Video)], index) {
+            lane.queue_index(index.pictures(), tail.shift);
+        }
         Ok(tail)
     }
 
@@ -141,7 +160,7 @@ impl Tail {
     }
 
     fn refresh_lane(&mut self, kind: Kind) {
-        let slot = &mut self.lanes[index(kind)];
+        let slot = &mut self.lanes[index_of(kind)];
         let Some(track) = self.tracks.iter().position(|track| track.first().kind() == kind) else {
             // Not there yet; or it had no samples, and was left out when the file was finished.
             let silence = kind == Kind::Audio && self.options.live.is_some();
@@ -213,12 +232,12 @@ impl Tail {
         let mut due: Option<(u128, Kind)> = None;
         let mut waits = None;
         for kind in self.kinds() {
-            let next = match &self.lanes[index(kind)] {
+            let next = match &self.lanes[index_of(kind)] {
                 Some(lane) => self.next_of(lane, known),
                 None if self.summary.is_some() => Next::End,
                 None => Next::Wait(known.edge.unwrap_or(0)),
             };
-            let at = match (&self.lanes[index(kind)], next) {
+            let at = match (&self.lanes[index_of(kind)], next) {
                 (Some(lane), Next::Sample) => lane.units(lane.queue.front().map_or(0, |queued| queued.dts)),
                 (Some(lane), Next::Filler(_)) => lane.units(lane.cursor),
                 (_, Next::Wait(until)) => {
@@ -286,9 +305,9 @@ impl Tail {
     }
 
     fn give(&mut self, kind: Kind, known: Known) -> Result<Played> {
-        let lane = self.lanes[index(kind)].as_ref().expect("its turn has come");
+        let lane = self.lanes[index_of(kind)].as_ref().expect("its turn has come");
         let next = self.next_of(lane, known);
-        let lane = self.lanes[index(kind)].as_mut().expect("its turn has come");
+        let lane = self.lanes[index_of(kind)].as_mut().expect("its turn has come");
         if let Next::Filler(duration) = next {
             let at = lane.cursor as i64 - lane.priming as i64;
             lane.entry =
@@ -315,7 +334,7 @@ impl Tail {
     fn read_on(&mut self) -> Result<bool> {
         // While a track is missing that this waits for, what is there of the other need not be kept.
         let blocked = self.options.live.is_none() && self.summary.is_none();
-        if blocked && self.kinds().any(|kind| self.lanes[index(kind)].is_none()) {
+        if blocked && self.kinds().any(|kind| self.lanes[index_of(kind)].is_none()) {
             return Ok(false);
         }
         let mut found = self.fragment()?;
@@ -329,7 +348,7 @@ impl Tail {
         for run in found.runs.into_iter().flatten() {
             let track = self.tracks.iter().position(|track| track.id == run.track);
             let lane = self.lanes.iter_mut().flatten().find(|lane| lane.track == track);
-            if let Some(lane) = lane {
+            if let Some(lane) = lane.filter(|lane| !self.indexed || lane.kind == Kind::Audio) {
                 lane.add(run, self.shift);
             }
         }
@@ -342,7 +361,7 @@ impl Tail {
     }
 }
 
-fn index(kind: Kind) -> usize {
+fn index_of(kind: Kind) -> usize {
     match kind {
         Kind::Video => 0,
         Kind::Audio => 1,

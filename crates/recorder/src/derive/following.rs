@@ -131,11 +131,7 @@ impl Following {
         if formats.contains(&FileFormat::Mp4) || faults || blind || made.files.is_empty() {
             made.files.insert(0, master.clone());
         }
-        let text = serde_json::to_vec(&made.files).unwrap_or_default();
-        let path = names::made(dir, &master.name);
-        std::fs::write(files::partial(&path), text)?;
-        files::complete(&path)?;
-        File::open(dir)?.sync_all()?;
+        note(dir, &master.name, &made.files)?;
         Ok(made)
     }
 
@@ -145,6 +141,14 @@ impl Following {
         let gone = names.into_iter().filter(|name| !names::path(dir, name).exists());
         gone.filter_map(|name| self.made(dir, &name)).flatten().collect()
     }
+}
+
+/// Notes beside a master what was made of it.
+pub fn note(dir: &Path, name: &FileName, made: &[FinishedFile]) -> io::Result<()> {
+    let path = names::made(dir, name);
+    std::fs::write(files::partial(&path), serde_json::to_vec(made).unwrap_or_default())?;
+    files::complete(&path)?;
+    File::open(dir)?.sync_all()
 }
 
 fn begun(derivation: &Derivation) -> Option<Working> {

@@ -10,11 +10,15 @@ use std::time::Duration;
 use codec::video::{Codec, Decoder};
 use media::mp4::check;
 use proptest::prelude::*;
+use rules::request::FileFormat;
 use rules::select::{StreamId, StreamKind};
 use synth::code::{Luma, Reader};
+use synth::probe::{ProbeOptions, probe_file};
 
 use self::film::{Film, Scene, USER};
 use super::*;
+use crate::clock::Clock;
+use crate::derive::Following;
 use crate::disk::{DiskJob, DiskThread};
 use crate::messages::{FileName, Report};
 use crate::mix::turn::Turned;
@@ -175,4 +179,47 @@ fn other_files_do_not_wait_and_the_task_ends_last() {
     assert_eq!(users.len(), 3, "{users:?}");
     assert!(place("b") < place("a"), "{users:?}");
     assert!(finished.iter().all(|(_, width, height)| (*width, *height) == SIZES[0]));
+}
+
+#[test]
+fn flv_alone_is_made_of_one_size_also_by_a_successor() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let name = FileName { source: StreamId { user: "a".into(), kind: StreamKind::Camera }.into(), sequence: 0 };
+    let path = names::path(dir.path(), &name);
+    Film::record(&path, &[Scene::of(SIZES[1], 30), Scene::of(SIZES[0], 30)], false);
+    let finish = || {
+        let (reports, told) = channel();
+        let disk = DiskThread::start(move |report| reports.send(report).expect("heard")).expect("a thread");
+        let (dir, formats) = (dir.path().to_owned(), vec![FileFormat::Flv]);
+        disk.send(DiskJob::Follow { dir: dir.clone(), formats, clock: Clock::start() });
+        disk.send(DiskJob::Finish { task: 7, dir, closed: Vec::new(), mix: None, lock: None });
+        let next = || told.recv_timeout(Duration::from_secs(30)).expect("a report");
+        let mut reports = vec![next()];
+        while reports.last() != Some(&Report::Stopped { task: 7 }) {
+            reports.push(next());
+        }
+        reports
+    };
+    let flv = names::derived(dir.path(), &name, FileFormat::Flv);
+    let of_one_size = |reports: Vec<Report>| {
+        let [Report::FileFinished { file, .. }, Report::Stopped { .. }] = &reports[..] else { panic!("{reports:?}") };
+        assert_eq!((file.format, file.width, file.height), (FileFormat::Flv, SIZES[0].0, SIZES[0].1));
+        let video = probe_file(&flv, &ProbeOptions::default()).expect("a media file").video.expect("pictures");
+        assert_eq!((video.sizes, video.pictures, video.damaged), (vec![SIZES[0]], 60, 0));
+        assert!(!path.exists(), "only the FLV is wanted");
+    };
+    let keep = dir.path().join("kept");
+    std::fs::copy(&path, &keep).expect("copied");
+    of_one_size(finish());
+    // Killed when the master was uniform, and nothing made of it yet.
+    std::fs::rename(&keep, &path).expect("back");
+    std::fs::remove_file(names::made(dir.path(), &name)).expect("there");
+    let master = crate::disk::describe(name.clone(), &path).expect("finished");
+    let mut following = Following::default();
+    following.add(dir.path(), &[FileFormat::Flv]).expect("noted");
+    following.complete(dir.path(), &master, false).expect("made");
+    tries::begin(&path).expect("noted");
+    make(&path).expect("made uniform");
+    of_one_size(finish());
+    assert!(!was_begun(&path));
 }

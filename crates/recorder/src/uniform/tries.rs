@@ -18,6 +18,11 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Whether it was begun, and not ended.
+pub fn are_noted(path: &Path) -> bool {
+    beside(path).exists()
+}
+
 /// Notes one more try; `false` when there were too many.
 pub fn begin(path: &Path) -> io::Result<bool> {
     let mut tries = OpenOptions::new().create(true).append(true).open(beside(path))?;
@@ -40,8 +45,10 @@ mod tests {
     fn the_sixth_try_is_one_too_many() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("0000-C-a.mp4");
+        assert!(!are_noted(&path));
         let tries: Vec<bool> = (0..6).map(|_| begin(&path).expect("noted")).collect();
         assert_eq!(tries, [true, true, true, true, true, false]);
+        assert!(are_noted(&path));
         end(&path);
         assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
         assert!(begin(&path).expect("noted"));

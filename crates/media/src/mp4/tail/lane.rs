@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::mp4::{
-    Kind, SampleEntry,
+    Kind, SampleEntry, StoredPicture,
     fragment::{ReadRun, SampleInfo},
     timeline::{Hole, UNITS, hole},
 };
@@ -97,6 +97,15 @@ impl Lane {
             self.queue.push_back(Queued { dts, offset, entry: run.entry, info });
             dts += u64::from(info.duration);
             offset += u64::from(info.size);
+        }
+    }
+
+    /// Queues what the finished file's index names.
+    pub fn queue_index(&mut self, pictures: &[StoredPicture], shift: u64) {
+        for StoredPicture { offset, size, entry, key, duration } in pictures.iter().copied() {
+            let info = SampleInfo { duration, size, key, after_still: false };
+            self.queue.push_back(Queued { dts: self.media_end, offset: offset.saturating_sub(shift), entry, info });
+            self.media_end += u64::from(duration);
         }
     }
 

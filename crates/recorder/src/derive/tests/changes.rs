@@ -167,11 +167,30 @@ fn another_size_is_a_discontinuity() {
         );
     }
     made_again_is_the_same(&studio);
-    // As after the master was changed.
-    let before = studio.bytes(&[Hls, Flv]);
-    std::fs::write(studio.path(Flv), b"").expect("written");
-    let master = crate::disk::describe(studio.name.clone(), &studio.path(Mp4)).expect("finished");
-    let files = remake(studio.dir.path(), &master, &ALL).expect("made anew");
-    assert_eq!(files.iter().map(|file| file.format).collect::<Vec<_>>(), [Hls, Flv]);
-    assert!(studio.bytes(&[Hls, Flv]) == before);
+}
+
+#[test]
+fn flv_gets_the_one_size_of_the_master_and_hls_keeps_what_was_published() {
+    let mut studio = Studio::new(AAC, &ALL);
+    studio.record_and_follow(4, BOTH);
+    studio.record_and_follow(3, Shot { large: true, ..BOTH });
+    studio.record_and_follow(2, SOUND);
+    studio.record_and_follow(4, BOTH);
+    let mut made = studio.finish(true).files;
+    let (published, flashes) =
+        (studio.bytes(&[Hls, Wav]), probe(&studio.path(Flv)).video.expect("pictures").flashes_ms);
+    crate::uniform::make(&studio.path(Mp4)).expect("made uniform");
+    remake(studio.dir.path(), &studio.name, &mut made).expect("made anew");
+    assert!(studio.bytes(&[Hls, Wav]) == published);
+    let flv = made.iter().find(|file| file.format == Flv).expect("it is listed");
+    assert_eq!((flv.width, flv.height), (480, 270));
+    assert_eq!(flv.size, std::fs::metadata(studio.path(Flv)).expect("there").len());
+    assert_eq!(studio.noted(), made);
+    decodes(&studio.path(Flv));
+    let report = probe(&studio.path(Flv));
+    let video = report.video.expect("pictures");
+    assert_eq!((video.readable, video.missing, video.damaged, video.duplicated), (11 * 30, 60, 0, 0));
+    assert_eq!((video.sizes, video.flashes_ms), (vec![(480, 270)], flashes));
+    assert_eq!(black(&studio.path(Flv)), [(7.0, 9.0)]);
+    assert_eq!(report.audio.expect("sound").beeps.len(), 13);
 }

@@ -16,7 +16,7 @@ use synth::probe::{ProbeOptions, ProbeReport, probe_file};
 use super::super::{Following, Made};
 use crate::audio::AudioLane;
 use crate::disk::BlackAndSilence;
-use crate::messages::{AudioPlan, FileName};
+use crate::messages::{AudioPlan, FileName, FinishedFile};
 use crate::names;
 use crate::unit::SoundPacket;
 
@@ -226,6 +226,11 @@ impl Studio {
 
     pub fn playlist(&self) -> String {
         std::fs::read_to_string(self.path(FileFormat::Hls)).expect("a playlist")
+    }
+
+    /// What the note beside the master says.
+    pub fn noted(&self) -> Vec<FinishedFile> {
+        self.following.as_ref().expect("follows").made(self.dir.path(), &self.name).expect("it is there")
     }
 
     /// Every file there is of these formats, to be compared.
