@@ -240,14 +240,15 @@ impl SampleEntry {
         }
     }
 
-    /// What a decoder is told apart from the samples, as FFmpeg's extradata has it: the payload of `avcC` or `hvcC`, the
-    /// AudioSpecificConfig, or an Opus identification header.
+    /// What a decoder is told apart from the samples, as FFmpeg's extradata has it: the payload of `avcC`, `hvcC` or `av1C`,
+    /// the AudioSpecificConfig, or an Opus identification header; nothing of VP8 and VP9.
     pub fn config(&self) -> Vec<u8> {
         let payload =
             |encoded: std::result::Result<Vec<u8>, _>| encoded.map_or(Vec::new(), |bytes| bytes[8..].to_vec());
         match &self.raw {
             boxes::SampleEntry::Avc1(avc1) => payload(avc1.avcc_box.encode_to_vec()),
             boxes::SampleEntry::Hev1(hev1) => payload(hev1.hvcc_box.encode_to_vec()),
+            boxes::SampleEntry::Av01(av01) => payload(av01.av1c_box.encode_to_vec()),
             boxes::SampleEntry::Mp4a(mp4a) => {
                 let info = &mp4a.esds_box.es.dec_config_descr.dec_specific_info;
                 info.as_ref().map_or(Vec::new(), |info| info.payload.clone())

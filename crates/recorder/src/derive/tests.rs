@@ -4,4 +4,4 @@ mod changes;
 mod formats;
 mod live;
 mod mix;
-mod studio;
+pub(super) mod studio;

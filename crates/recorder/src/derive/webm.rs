@@ -84,7 +84,8 @@ impl Open {
             (Content::Sample { key, data }, _) => self.write(stream, at, *key, data),
             (Content::Filler, Kind::Audio) => {
                 let (data, samples) = SILENCE;
-                let count = (i64::from(played.duration) / samples).max(1);
+                // What is shorter than a packet stays a hole: a packet would reach into the next.
+                let count = i64::from(played.duration) / samples;
                 (0..count).try_for_each(|n| self.write(stream, at + n * samples * i64::from(RATE) / 48_000, true, data))
             }
             (Content::Filler, Kind::Video) => {
@@ -117,5 +118,42 @@ impl Output for Webm {
         let [video, audio] = open.names;
         open.muxer.finish()?;
         Ok(Facts { size: files::complete(&self.path)?, video, audio })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::mp4::{Anchor, FinishOptions, Sample, TailOptions, Writer};
+
+    use super::*;
+    use crate::derive::tests::studio::decodes;
+
+    #[test]
+    fn every_codec_that_it_takes_plays_with_black_before_it() {
+        for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let (master, path) = (dir.path().join("master.mp4"), dir.path().join("made.webm"));
+            let mut writer = Writer::create(&master, Anchor::default()).expect("a file");
+            let sound = writer.add_track(SampleEntry::opus(2, 312)).expect("a track");
+            let (entry, data) = BlackAndSilence.black(codec, 320, 180).expect("an encoder");
+            let pictures = writer.add_track(entry).expect("a track");
+            let sample =
+                Sample { entry: 0, dts: 0, duration: 960, key: true, after_still: false, data: SILENCE.0.into() };
+            for n in 0..50 {
+                writer.push(sound, Sample { dts: n * 960, ..sample.clone() }).expect("in order");
+            }
+            writer.push(pictures, Sample { dts: 30_000, duration: 60_000, data, ..sample }).expect("in order");
+            writer.flush().expect("the disk takes it");
+            drop(writer);
+            media::mp4::finish(&master, &FinishOptions::default(), &BlackAndSilence).expect("finished");
+            let mut tail = Tail::open(&master, TailOptions { sound_only: false, live: None }).expect("readable");
+            let mut webm = Box::new(Webm::new(path.clone()));
+            while let Some(played) = tail.next(None).expect("readable") {
+                webm.push(&played, &tail).expect("taken");
+            }
+            let facts = webm.finish(&tail).expect("complete");
+            assert_eq!((facts.video, facts.audio), (Some(codec.name()), Some("opus")));
+            decodes(&path);
+        }
     }
 }
