@@ -1,5 +1,5 @@
 //! One black key frame of any size. That of H.264 is written bit by bit, so that no encoder is needed for most filler;
-//! those of VP8, VP9 and AV1 come from their encoders.
+//! those of the other codecs come from their encoders.
 //!
 //! The picture of H.264 is one IDR slice of the constrained baseline profile, CAVLC, without deblocking. Its first macroblock is
 //! sent as plain samples (luma 16, chroma 128); every other one is predicted from its neighbours without residual, a
@@ -46,12 +46,14 @@ pub fn h264_key_frame(width: u32, height: u32) -> Result<BlackFrame> {
     Ok(BlackFrame { sps: sps.into(), pps: pps.into(), sample: sample.into() })
 }
 
-/// A black key frame of `width` x `height` pixels, 2..=8192 each, as the encoder of the codec gives it. Not for H.264 and
-/// H.265.
+/// A black key frame of `width` x `height` pixels, 2..=8192 each, as the encoder of the codec gives it. Not for H.264. Sides
+/// in H.265 are even and at least 16: others are rounded up.
 pub fn key_frame(codec: Codec, width: u32, height: u32) -> Result<Bytes> {
-    if matches!(codec, Codec::H264 | Codec::H265) {
-        return Err(Error::Argument(format!("{}: no such filler", codec.name())));
-    }
+    let (width, height) = match codec {
+        Codec::H264 => return Err(Error::Argument("that of H.264 needs no encoder".into())),
+        Codec::H265 => (x265_side(width), x265_side(height)),
+        _ => (width, height),
+    };
     let mut encoder = Encoder::new(&Config::live(codec, width, height, 25, 4_000_000, 1_000))?;
     let mut planes = vec![16; (width * height) as usize];
     planes.resize(planes.len() + 2 * (width.div_ceil(2) * height.div_ceil(2)) as usize, 128);
@@ -62,6 +64,11 @@ pub fn key_frame(codec: Codec, width: u32, height: u32) -> Result<Bytes> {
     packet
         .map(|packet| packet.data)
         .ok_or_else(|| Error::Argument(format!("the {} encoder gave no key frame", codec.name())))
+}
+
+/// The nearest side that x265 takes.
+fn x265_side(pixels: u32) -> u32 {
+    pixels.max(16).next_multiple_of(2)
 }
 
 /// `seq_parameter_set_rbsp`, section 7.3.2.1.1.

@@ -179,9 +179,13 @@ fn a_file_that_is_none_is_an_error() {
 
 #[test]
 fn black_frames_of_other_codecs_stand_between_pictures_of_a_camera() {
-    for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1] {
+    for codec in [Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1] {
         for (width, height) in [(320, 180), (213, 121), (2, 2), (1920, 1080)] {
             let black = black::key_frame(codec, width, height).unwrap();
+            let (width, height) = match codec {
+                Codec::H265 => (width.next_multiple_of(2).max(16), height.next_multiple_of(2).max(16)),
+                _ => (width, height),
+            };
             let mut decoder = Decoder::new(codec, 1).unwrap();
             let mut camera = Encoder::new(&Config::live(codec, 320, 180, 25, 300_000, 1_000)).unwrap();
             let data = grey(320, 180, 4);

@@ -129,7 +129,7 @@ impl Default for Config {
                 http_bind: SocketAddr::from(([0, 0, 0, 0], 7880)),
                 udp_bind: SocketAddr::from(([0, 0, 0, 0], 7882)),
                 advertise: Vec::new(),
-                codecs: vec![Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1],
+                codecs: vec![Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H265],
                 max_rooms: 1_000,
                 max_participants: 200,
                 max_tracks: 16,

@@ -196,6 +196,7 @@ fn spec(media: &MediaArgs, (width, height): (u32, u32), number: u16, name: &str)
         VideoCodec::Vp8 => codec::video::Codec::Vp8,
         VideoCodec::Vp9 => codec::video::Codec::Vp9,
         VideoCodec::Av1 => codec::video::Codec::Av1,
+        VideoCodec::H265 => codec::video::Codec::H265,
     };
     ClipSpec {
         codec,

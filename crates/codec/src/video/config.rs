@@ -180,5 +180,5 @@ impl Config {
 /// x265 has its own threads and its own log.
 fn x265_params(threads: u32) -> String {
     let pools = if threads > 1 { threads.to_string() } else { "none".into() };
-    format!("log-level=none:scenecut=0:bframes=0:open-gop=0:repeat-headers=1:frame-threads=1:pools={pools}")
+    format!("log-level=none:info=0:scenecut=0:bframes=0:open-gop=0:repeat-headers=1:frame-threads=1:pools={pools}")
 }

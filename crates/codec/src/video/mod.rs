@@ -22,7 +22,7 @@ pub use sprite::Sprite;
 
 use ffmpeg_next::codec::Id;
 
-/// The four codecs of WebRTC, and H.265 for files.
+/// The codecs of WebRTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     H264,
@@ -33,8 +33,8 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Those of WebRTC, the most common first.
-    pub const ALL: [Codec; 4] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1];
+    /// All of them, the most common first.
+    pub const ALL: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H265];
 
     /// Lower-case name: `h264`, `h265`, `vp8`, `vp9`, `av1`.
     pub fn name(self) -> &'static str {

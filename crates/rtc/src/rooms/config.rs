@@ -12,11 +12,13 @@ pub enum VideoCodec {
     Vp8,
     Vp9,
     Av1,
+    H265,
 }
 
 impl VideoCodec {
     /// Every codec, in the default order of preference.
-    pub const ALL: [VideoCodec; 4] = [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
+    pub const ALL: [VideoCodec; 5] =
+        [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1, VideoCodec::H265];
 
     /// Name in SDP and, after `video/`, in MIME types.
     pub fn sdp_name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl VideoCodec {
             VideoCodec::Vp8 => "VP8",
             VideoCodec::Vp9 => "VP9",
             VideoCodec::Av1 => "AV1",
+            VideoCodec::H265 => "H265",
         }
     }
 
@@ -136,7 +139,8 @@ mod tests {
     fn codecs_are_found_by_the_names_clients_use() {
         assert_eq!(VideoCodec::from_name("h264"), Some(VideoCodec::H264));
         assert_eq!(VideoCodec::from_name("video/AV1"), Some(VideoCodec::Av1));
-        assert_eq!(VideoCodec::from_name("h265"), None);
+        assert_eq!(VideoCodec::from_name("h265"), Some(VideoCodec::H265));
+        assert_eq!(VideoCodec::from_name("video/H266"), None);
         assert_eq!(VideoCodec::Vp8.mime(), "video/VP8");
     }
 

@@ -107,6 +107,8 @@ fn add_codec(config: &mut RtcConfig, codec: VideoCodec) {
             codecs.add_config(pt(98), Some(pt(99)), Codec::Vp9, Frequency::NINETY_KHZ, None, format);
         }
         VideoCodec::Av1 => codecs.enable_av1(true),
+        // Main profile of the main tier, at any level: what browsers offer.
+        VideoCodec::H265 => codecs.enable_h265(true),
         VideoCodec::H264 => {
             // Constrained baseline, baseline, main and high, non-interleaved, as browsers offer them.
             for (main, resend, profile) in

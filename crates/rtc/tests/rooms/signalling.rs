@@ -33,7 +33,7 @@ async fn join_carries_what_sdks_cannot_do_without() {
     assert!(!join.server_info.as_ref().expect("server info").version.is_empty());
     assert!(join.subscriber_primary);
     let mimes: Vec<&str> = join.enabled_publish_codecs.iter().map(|codec| codec.mime.as_str()).collect();
-    assert_eq!(mimes, ["video/H264", "video/VP8", "video/VP9", "video/AV1", "audio/opus"]);
+    assert_eq!(mimes, ["video/H264", "video/VP8", "video/VP9", "video/AV1", "video/H265", "audio/opus"]);
     assert_eq!(join.participant.as_ref().expect("participant").attributes["business_id"], "shop");
     server.shutdown().await;
 }

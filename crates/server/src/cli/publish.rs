@@ -124,6 +124,7 @@ pub enum VideoCodec {
     Vp8,
     Vp9,
     Av1,
+    H265,
 }
 
 impl MediaArgs {

@@ -85,7 +85,7 @@ fn every_wrong_value_names_setting_value_and_what_is_allowed() {
         ("[rooms]\nudp_bind = 7882", ["rooms.udp_bind", "7882", "an IP address with a port"]),
         ("[rooms]\nadvertise = [\"example.com\"]", ["rooms.advertise", "example.com", "an IP address"]),
         ("[rooms]\nadvertise = \"1.2.3.4\"", ["rooms.advertise", "1.2.3.4", "an IP address"]),
-        ("[rooms]\ncodecs = [\"h265\"]", ["rooms.codecs", "h265", "\"vp9\""]),
+        ("[rooms]\ncodecs = [\"h266\"]", ["rooms.codecs", "h266", "\"vp9\""]),
         ("[rooms]\ncodecs = []", ["rooms.codecs", "[]", "at least one"]),
         ("[rooms]\ncodecs = [\"vp8\", \"vp8\"]", ["rooms.codecs", "vp8", "each once"]),
         ("[rooms]\nmax_rooms = 0", ["rooms.max_rooms", "0", "1 to 100000"]),

@@ -191,6 +191,7 @@ pub enum Codec {
     Vp8,
     Vp9,
     Av1,
+    H265,
 }
 
 impl Codec {
@@ -201,15 +202,16 @@ impl Codec {
             Self::Vp8 => "vp8",
             Self::Vp9 => "vp9",
             Self::Av1 => "av1",
+            Self::H265 => "h265",
         }
     }
 }
 
 impl Setting for Codec {
-    const ALLOWED: &'static str = "\"h264\", \"vp8\", \"vp9\", \"av1\"";
+    const ALLOWED: &'static str = "\"h264\", \"vp8\", \"vp9\", \"av1\", \"h265\"";
 
     fn from_text(text: &str) -> Option<Self> {
-        [Self::H264, Self::Vp8, Self::Vp9, Self::Av1].into_iter().find(|codec| codec.name() == text)
+        [Self::H264, Self::Vp8, Self::Vp9, Self::Av1, Self::H265].into_iter().find(|codec| codec.name() == text)
     }
 }
 

@@ -193,15 +193,13 @@ fn add(publisher: &mut Publisher, stream: &Stream) -> Vec<Track> {
         bytes: 0,
     };
     let mut tracks = Vec::new();
-    if stream.video
-        && let Some(codec) = video_codec(spec.codec)
-    {
+    if stream.video {
         let (label, source) =
             if stream.screen { ("screen", TrackSource::ScreenShare) } else { ("camera", TrackSource::Camera) };
         let size =
             |layer: synth::clip::Layer| VideoLayer { width: layer.width, height: layer.height, bitrate: layer.bitrate };
         let layers = spec.layers().into_iter().map(size).collect();
-        let video = VideoTrack { name: label.to_owned(), source, codec, layers };
+        let video = VideoTrack { name: label.to_owned(), source, codec: video_codec(spec.codec), layers };
         tracks.push(track(publisher.add_video(video), MediaKind::Video, label));
     }
     if stream.audio {
@@ -216,13 +214,12 @@ fn add(publisher: &mut Publisher, stream: &Stream) -> Vec<Track> {
     tracks
 }
 
-/// Nothing for a codec that rooms do not carry.
-fn video_codec(codec: codec::video::Codec) -> Option<VideoCodec> {
-    Some(match codec {
+fn video_codec(codec: codec::video::Codec) -> VideoCodec {
+    match codec {
         codec::video::Codec::H264 => VideoCodec::H264,
-        codec::video::Codec::H265 => return None,
+        codec::video::Codec::H265 => VideoCodec::H265,
         codec::video::Codec::Vp8 => VideoCodec::Vp8,
         codec::video::Codec::Vp9 => VideoCodec::Vp9,
         codec::video::Codec::Av1 => VideoCodec::Av1,
-    })
+    }
 }
