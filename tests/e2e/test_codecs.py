@@ -17,7 +17,9 @@ WEB_SYNC_MS, WEB_SHARE = 100, 0.5
 
 
 # What the file has of what is sent: MP4 takes no VP8 that every player knows.
-KEPT = {"vp8": "h264", "vp9": "vp9", "av1": "av1"}
+KEPT = {"vp8": "h264", "vp9": "vp9", "av1": "av1", "h265": "h265"}
+# FFmpeg's names of codecs, where they are others.
+FFMPEG = {"h265": "hevc"}
 
 
 @pytest.mark.parametrize("codec", KEPT)
@@ -32,7 +34,7 @@ def test_a_stream_of_every_codec(venue, player, tmp_path, codec):
         task = venue.api.wait_status(codec, "codec", openapi.ENDED)
     ((path, file),) = venue.server.files(task)[("alice", 0)]
     assert (file["VideoCodec"], file["VideoWidth"], file["VideoHeight"]) == (KEPT[codec], 320, 180)
-    assert codecs(path) == [KEPT[codec], "aac"]
+    assert codecs(path) == [FFMPEG.get(KEPT[codec], KEPT[codec]), "aac"]
     report = probe(path)
     assert_whole(report)
     assert_in_sync(report)
@@ -41,7 +43,37 @@ def test_a_stream_of_every_codec(venue, player, tmp_path, codec):
     assert report["video"]["end_ms"] > file["Duration"] - 3 * frame_ms(report)
     players.ffmpeg(path, file["Duration"] / 1000)
     players.gstreamer(path, file["Duration"] / 1000)
-    players.chromium(player, path, file["Duration"] / 1000)
+    if codec != "h265":
+        # Chromium decodes H.265 in hardware only.
+        players.chromium(player, path, file["Duration"] / 1000)
+
+
+def test_h265_is_black_where_it_was_off_and_h264_where_flv_is_wanted(server, tmp_path):
+    """Two tasks of one stream, whose camera is off for a while: one keeps its pictures, the other encodes them anew."""
+    room = "h265-off"
+    with Synthetic(server.rooms, room, tmp_path, users=["alice"], codec="h265", mute="video:7s-10s", **SIZE):
+        server.api.start(room, "kept")
+        server.api.start(room, "anew", FileFormatConfig={"FileFormat": ["MP4", "FLV"]})
+        server.api.wait_status(room, "kept", openapi.RUNNING)
+        server.api.wait_status(room, "anew", openapi.RUNNING)
+        Event().wait(13)
+        for task in ("kept", "anew"):
+            server.api.stop(room, task)
+        kept = server.api.wait_status(room, "kept", openapi.ENDED)
+        anew = server.api.wait_status(room, "anew", openapi.ENDED)
+    ((path, file),) = server.files(kept)[("alice", 0)]
+    assert codecs(path) == ["hevc", "aac"]
+    made = [(path, file), *server.files(anew)[("alice", 0)]]
+    assert [file["VideoCodec"] for _, file in made[1:]] == ["h264"] * 2
+    for path, file in made:
+        report = probe(path)
+        assert_in_sync(report)
+        video = report["video"]
+        assert not video["out_of_order"] and not video["damaged"] and not video["duplicated"], (path, video)
+        # Off for 3 s, and a little longer until the next key frame.
+        black = sum(span["length_ms"] for span in video["black"])
+        assert 2700 < black < 4500, (path, video["black"])
+        players.ffmpeg(path, file["Duration"] / 1000)
 
 
 def codecs(path):

@@ -67,6 +67,21 @@ def assert_seen(path, file):
         assert_region(report, file)
 
 
+def test_senders_of_h265(server, tmp_path):
+    size = {"width": 320, "height": 180, "fps": 25}
+    with Synthetic(server.rooms, "senders-h265", tmp_path, users=["alice", "bob"], codec="h265", **size):
+        server.api.start("senders-h265", "mix", RecordMode=0, Encode=PICTURE)
+        server.api.wait_status("senders-h265", "mix", openapi.RUNNING)
+        Event().wait(LENGTH_S)
+        server.api.stop("senders-h265", "mix")
+        task = server.api.wait_status("senders-h265", "mix", openapi.ENDED)
+    path, file = only_file(server, task)
+    assert file["VideoCodec"] == "h264"
+    assert_seen(path, file)
+    assert_heard(path, file)
+    players.ffmpeg(path, file["Duration"] / 1000)
+
+
 def test_h265(files):
     path, file = files["h265"]
     assert file["VideoCodec"] == "h265"

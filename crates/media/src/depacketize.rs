@@ -10,8 +10,10 @@ use crate::rtp::reorder::Item;
 
 mod av1;
 mod h264;
+mod h265;
 pub mod opus;
 mod parameter_sets;
+mod sized;
 mod vp8;
 mod vp9;
 
@@ -103,6 +105,7 @@ impl Depacketizer {
     pub fn new(codec: VideoCodec) -> Self {
         let format: Box<dyn Format> = match codec {
             VideoCodec::H264 => Box::new(h264::H264::default()),
+            VideoCodec::H265 => Box::new(h265::H265::default()),
             VideoCodec::Vp8 => Box::new(vp8::Vp8::default()),
             VideoCodec::Vp9 => Box::new(vp9::Vp9::default()),
             VideoCodec::Av1 => Box::new(av1::Av1::default()),

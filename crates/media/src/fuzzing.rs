@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::bitstream::av1::{Av1Config, ObuHeader, leb128};
 use crate::bitstream::h264::{PpsIds, SliceHead, Sps, nal, nal_type};
+use crate::bitstream::h265;
 use crate::bitstream::opus::{MAX_PACKET, Toc};
 use crate::bitstream::{vp8, vp9};
 use crate::depacketize::{Depacketizer, Output};
@@ -136,27 +137,50 @@ fn check_frame(frame: &EncodedFrame, codec: VideoCodec, bytes: usize) {
     }
     match codec {
         VideoCodec::H264 => check_avcc(frame),
+        VideoCodec::H265 => check_hvcc(frame),
         VideoCodec::Av1 => check_obus(frame),
         // Each packet adds its payload, and a superframe its index.
         VideoCodec::Vp8 | VideoCodec::Vp9 => assert!(frame.data.len() <= bytes + 64),
     }
 }
 
-fn check_avcc(frame: &EncodedFrame) {
+/// The NAL units of a sample, none of them empty.
+fn sized(mut sample: &[u8]) -> Vec<&[u8]> {
     let mut nals = Vec::new();
-    let mut rest = &frame.data[..];
-    while let Some((length, after)) = rest.split_first_chunk() {
+    while let Some((length, after)) = sample.split_first_chunk() {
         let (nal, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).expect("lengths fit");
-        assert!(!nal.is_empty() && !matches!(nal_type(nal[0]), nal::ACCESS_UNIT_DELIMITER | nal::FILLER));
+        assert!(!nal.is_empty());
         nals.push(nal);
-        rest = after;
+        sample = after;
     }
-    assert!(rest.is_empty());
+    assert!(sample.is_empty());
+    nals
+}
+
+fn check_avcc(frame: &EncodedFrame) {
+    let nals = sized(&frame.data);
+    assert!(nals.iter().all(|nal| !matches!(nal_type(nal[0]), nal::ACCESS_UNIT_DELIMITER | nal::FILLER)));
     assert!(nals.iter().any(|nal| matches!(nal_type(nal[0]), nal::SLICE | nal::IDR_SLICE)));
     if let Some(VideoConfig::H264(config)) = frame.config.as_deref() {
         assert_eq!(nals[0], config.sps);
         assert!(config.pps.iter().eq(&nals[1..=config.pps.len()]));
         assert!(nals[config.pps.len() + 1..].iter().all(|nal| !matches!(nal_type(nal[0]), nal::SPS | nal::PPS)));
+    }
+}
+
+fn check_hvcc(frame: &EncodedFrame) {
+    use h265::nal::{ACCESS_UNIT_DELIMITER, FILLER, PPS, VPS};
+    let nals = sized(&frame.data);
+    let kinds: Vec<u8> = nals.iter().map(|nal| h265::nal_type(nal[0])).collect();
+    assert!(kinds.iter().all(|kind| !matches!(*kind, ACCESS_UNIT_DELIMITER | FILLER)));
+    assert!(nals.iter().all(|nal| nal.len() >= h265::HEADER && h265::layer([nal[0], nal[1]]) == 0));
+    let first = kinds.iter().copied().find(|kind| h265::is_slice(*kind)).expect("a picture has slices");
+    assert_eq!(h265::is_key_slice(first), frame.key);
+    if let Some(VideoConfig::H265(config)) = frame.config.as_deref() {
+        assert_eq!((nals[0], nals[1]), (&config.vps[..], &config.sps[..]));
+        let behind = 2 + config.pps.len();
+        assert!(config.pps.iter().eq(&nals[2..behind]));
+        assert!(kinds[behind..].iter().all(|kind| !(VPS..=PPS).contains(kind)));
     }
 }
 
@@ -179,8 +203,14 @@ pub fn sps(data: &[u8]) {
     if let Ok(PpsIds { sps, .. }) = PpsIds::parse(data) {
         assert!(sps < 32);
     }
+    if let Ok(sps) = h265::Sps::parse(data) {
+        assert!((1..=16_384).contains(&sps.width) && (1..=16_384).contains(&sps.height));
+    }
+    if let Ok(h265::PpsIds { pps, sps }) = h265::PpsIds::parse(data) {
+        assert!(pps < 64 && sps < 16);
+    }
     // Any value is right; that none of these panics is the test.
-    let _ = SliceHead::parse(data);
+    let _ = (SliceHead::parse(data), h265::SliceHead::parse(data), h265::Vps::parse(data));
     let _ = (vp8::key_frame(data), vp9::key_frame(data));
     if let Ok(toc) = Toc::parse(data) {
         assert!((120..=MAX_PACKET).contains(&toc.duration()));

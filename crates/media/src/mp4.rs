@@ -5,10 +5,6 @@
 //! lies inside one `mdat`, and holes in the media become index entries that point at one black picture and a run of
 //! silent frames. Every step may be cut off by a kill and is taken up again by [`Writer::recover`] or [`finish`].
 //!
-//! A track of H.265 has no black. The time before its first picture (its first key frame, to be exact) shows that
-//! picture; every later hole and the end show the picture before, marked as still or not. Only a hole of more than six
-//! hours, too long for a sample's duration, shows the first key frame again.
-//!
 //! What belongs here: boxes, sample tables, the steps of writing and finishing. What does not: codecs (the bytes of
 //! filler come from a [`Filler`]), clocks, and rules of what is recorded.
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::bitstream::{av1::Av1Config, h264::H264Config, vp9::Vp9Config};
+use crate::bitstream::{av1::Av1Config, h264::H264Config, h265::H265Config, vp9::Vp9Config};
 
 /// One RTP packet of one stream, header already taken apart by the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +26,13 @@ pub struct RtpPacket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
     H264,
+    H265,
     Vp8,
     Vp9,
     Av1,
 }
 
-/// One picture in the form an MP4 sample has: H.264 as NAL units with 4-byte lengths, VP9 as one frame or
+/// One picture in the form an MP4 sample has: H.264 and H.265 as NAL units with 4-byte lengths, VP9 as one frame or
 /// superframe, AV1 as OBUs with size fields and without temporal delimiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedFrame {
@@ -68,6 +69,7 @@ pub struct AudioFrame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoConfig {
     H264(H264Config),
+    H265(H265Config),
     Vp8 { width: u16, height: u16 },
     Vp9(Vp9Config),
     Av1(Av1Config),
@@ -77,6 +79,7 @@ impl VideoConfig {
     pub fn codec(&self) -> VideoCodec {
         match self {
             Self::H264(_) => VideoCodec::H264,
+            Self::H265(_) => VideoCodec::H265,
             Self::Vp8 { .. } => VideoCodec::Vp8,
             Self::Vp9(_) => VideoCodec::Vp9,
             Self::Av1(_) => VideoCodec::Av1,
@@ -87,6 +90,7 @@ impl VideoConfig {
     pub fn dimensions(&self) -> (u32, u32) {
         match self {
             Self::H264(c) => (c.width, c.height),
+            Self::H265(c) => (c.width, c.height),
             Self::Vp8 { width, height } => ((*width).into(), (*height).into()),
             Self::Vp9(c) => (c.width, c.height),
             Self::Av1(c) => (c.width, c.height),

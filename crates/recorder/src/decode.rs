@@ -91,7 +91,7 @@ impl PictureDecoder {
         }
         let Some((codec, decoder)) = &mut self.decoder else { return Ok(None) };
         let decoded = match codec {
-            VideoCodec::H264 => decoder.decode_sized(&picture.data, 0)?,
+            VideoCodec::H264 | VideoCodec::H265 => decoder.decode_sized(&picture.data, 0)?,
             _ => decoder.decode(&picture.data, 0)?,
         };
         Ok(decoded.into_iter().next_back())
@@ -101,6 +101,7 @@ impl PictureDecoder {
 fn decoder_of(codec: VideoCodec) -> video::Codec {
     match codec {
         VideoCodec::H264 => video::Codec::H264,
+        VideoCodec::H265 => video::Codec::H265,
         VideoCodec::Vp8 => video::Codec::Vp8,
         VideoCodec::Vp9 => video::Codec::Vp9,
         VideoCodec::Av1 => video::Codec::Av1,

@@ -26,11 +26,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use media::mp4::{Kind, Played, Tail, TailOptions};
+use bytes::Bytes;
+use media::mp4::{Filler, Kind, Played, SampleEntry, Tail, TailOptions};
 use rules::request::FileFormat;
 use rules::select::Source;
 
-use crate::disk::describe;
+use crate::disk::{BlackAndSilence, describe};
 use crate::messages::{FileName, FinishedFile};
 use crate::{Error, Result, names, video};
 
@@ -207,6 +208,13 @@ pub fn remake(dir: &Path, name: &FileName, made: &mut [FinishedFile]) -> Result<
         *file = Derivation::new(dir, name, file.format).remake(&master)?;
     }
     Ok(following::note(dir, name, made)?)
+}
+
+/// A black picture of the entry's codec and size, a sample of the master.
+fn black(entry: &SampleEntry) -> Result<Bytes> {
+    let (width, height) = entry.size();
+    let black = BlackAndSilence.black(entry.codec(), width, height);
+    black.map(|(_, sample)| sample).map_err(|error| Error::Format(error.to_string()))
 }
 
 /// Times of a piece in the clock of pictures, 90 kHz.

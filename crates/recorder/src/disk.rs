@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codec::{aac, black, video};
-use media::bitstream::{av1, vp9};
+use media::bitstream::{annex_b, av1, vp9};
 use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, Kind, SampleEntry};
 use nix::fcntl::{Flock, FlockArg};
 use rules::request::FileFormat;
@@ -349,6 +349,10 @@ impl Filler for BlackAndSilence {
                 let black = black::h264_key_frame(width.into(), height.into())?;
                 (SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample)
             }
+            Codec::H265 => {
+                let frame = frame(video::Codec::H265)?;
+                (SampleEntry::h265_of(&frame)?, annex_b::to_lengths(&frame).into())
+            }
             Codec::Vp8 => (SampleEntry::vp8(width, height), frame(video::Codec::Vp8)?),
             Codec::Vp9 => {
                 let frame = frame(video::Codec::Vp9)?;
@@ -359,7 +363,7 @@ impl Filler for BlackAndSilence {
                 let (sample, config) = av1::to_sample(&frame(video::Codec::Av1)?)?;
                 (SampleEntry::av1(&config.ok_or("no sequence header")?)?, sample.into())
             }
-            Codec::H265 | Codec::Aac | Codec::Opus => return Err("it has no black".into()),
+            Codec::Aac | Codec::Opus => return Err("it has no black".into()),
         })
     }
 

@@ -33,12 +33,13 @@ pub struct PicturePlan {
 impl PicturePlan {
     /// `formats`: the files that are made of the pictures; those of sound alone do not matter.
     pub fn of(formats: &[FileFormat], rates: Anew) -> PicturePlan {
-        use VideoCodec::{Av1, H264, Vp8, Vp9};
+        use VideoCodec::{Av1, H264, H265, Vp8, Vp9};
         let has = |format| formats.contains(&format);
         let (kept, codec): (&[VideoCodec], Codec) = if has(FileFormat::Hls) || has(FileFormat::Flv) {
+            // HLS could have H.265, as it has of mixes that are asked for in it, but many of its players take none.
             (&[H264], Codec::H264)
         } else if !has(FileFormat::Webm) {
-            (&[H264, Vp9, Av1], Codec::H264)
+            (&[H264, H265, Vp9, Av1], Codec::H264)
         } else if has(FileFormat::Mp4) {
             // The only one of those that are encoded here that both take.
             (&[Vp9, Av1], Codec::Vp9)
@@ -61,17 +62,17 @@ mod tests {
 
     #[test]
     fn every_file_gets_pictures_that_it_takes_and_as_they_came_where_all_do() {
-        let sent = [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
+        let sent = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
         let (h264, vp8, vp9) = (Some(Codec::H264), Some(Codec::Vp8), Some(Codec::Vp9));
-        let cases: [(&[FileFormat], [Option<Codec>; 4]); 8] = [
-            (&[Mp4], [None, h264, None, None]),
-            (&[Mp4, Mp3], [None, h264, None, None]),
-            (&[Ogg], [None, h264, None, None]),
-            (&[Mp4, Hls], [None, h264, h264, h264]),
-            (&[Flv], [None, h264, h264, h264]),
-            (&[Webm, Flv], [None, h264, h264, h264]),
-            (&[Webm, Ogg], [vp8, None, None, None]),
-            (&[Webm, Mp4], [vp9, vp9, None, None]),
+        let cases: [(&[FileFormat], [Option<Codec>; 5]); 8] = [
+            (&[Mp4], [None, None, h264, None, None]),
+            (&[Mp4, Mp3], [None, None, h264, None, None]),
+            (&[Ogg], [None, None, h264, None, None]),
+            (&[Mp4, Hls], [None, h264, h264, h264, h264]),
+            (&[Flv], [None, h264, h264, h264, h264]),
+            (&[Webm, Flv], [None, h264, h264, h264, h264]),
+            (&[Webm, Ogg], [vp8, vp8, None, None, None]),
+            (&[Webm, Mp4], [vp9, vp9, vp9, None, None]),
         ];
         for (formats, wanted) in cases {
             let plan = PicturePlan::of(formats, Anew::default());

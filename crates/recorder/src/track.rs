@@ -61,6 +61,7 @@ impl TrackReceiver {
         let video = |codec| (Media::Video(codec, Box::new(Depacketizer::new(codec))), Pace::Picture);
         let (media, pace) = match mime.to_ascii_lowercase().as_str() {
             "video/h264" => video(VideoCodec::H264),
+            "video/h265" => video(VideoCodec::H265),
             "video/vp8" => video(VideoCodec::Vp8),
             "video/vp9" => video(VideoCodec::Vp9),
             "video/av1" => video(VideoCodec::Av1),
@@ -289,6 +290,7 @@ impl TrackReceiver {
 pub fn name(codec: VideoCodec) -> &'static str {
     match codec {
         VideoCodec::H264 => "H264",
+        VideoCodec::H265 => "H265",
         VideoCodec::Vp8 => "VP8",
         VideoCodec::Vp9 => "VP9",
         VideoCodec::Av1 => "AV1",

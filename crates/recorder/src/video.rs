@@ -199,6 +199,7 @@ impl VideoLane {
 fn codec(config: &VideoConfig) -> mp4::Codec {
     match config {
         VideoConfig::H264(_) => mp4::Codec::H264,
+        VideoConfig::H265(_) => mp4::Codec::H265,
         VideoConfig::Vp8 { .. } => mp4::Codec::Vp8,
         VideoConfig::Vp9(_) => mp4::Codec::Vp9,
         VideoConfig::Av1(_) => mp4::Codec::Av1,
@@ -209,6 +210,10 @@ fn codec(config: &VideoConfig) -> mp4::Codec {
 pub fn sample_entry(config: &VideoConfig, rotation: u16) -> Result<SampleEntry> {
     let entry = match config {
         VideoConfig::H264(h264) => SampleEntry::h264(std::slice::from_ref(&h264.sps), &h264.pps)?,
+        VideoConfig::H265(h265) => {
+            let [vps, sps] = [&h265.vps, &h265.sps].map(std::slice::from_ref);
+            SampleEntry::h265(vps, sps, &h265.pps)?
+        }
         VideoConfig::Vp8 { width, height } => SampleEntry::vp8(*width, *height),
         VideoConfig::Vp9(vp9) => SampleEntry::vp9(vp9)?,
         VideoConfig::Av1(av1) => SampleEntry::av1(av1)?,

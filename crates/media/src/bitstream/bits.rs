@@ -1,4 +1,5 @@
-//! Bits of a header, most significant first, with the variable-length integers of H.264.
+//! Bits of a header, most significant first, with the variable-length integers of H.264 and H.265, and what the parameter
+//! sets of both have in common.
 
 use super::Malformed;
 
@@ -71,4 +72,39 @@ impl<'a> BitReader<'a> {
     pub fn bytes_read(&self) -> usize {
         self.position.div_ceil(8)
     }
+}
+
+/// The bytes of a NAL unit behind its header, at most `limit`, with emulation prevention bytes removed.
+pub(super) fn unescaped(bytes: &[u8], limit: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len().min(limit));
+    let mut zeros = 0;
+    for &byte in bytes {
+        if out.len() == limit {
+            break;
+        }
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+pub(super) fn small(value: u32, max: u32, what: &'static str) -> Result<u32, Malformed> {
+    if value <= max { Ok(value) } else { Err(Malformed(what)) }
+}
+
+/// Longest side of a picture, in pixels (the highest levels of both codecs end below it).
+pub(super) const MAX_SIDE: u32 = 16_384;
+
+/// The pixels of one side that are shown: without `from` and `to` units at its ends.
+pub(super) fn cropped(size: u32, from: u32, to: u32, unit: u32) -> Result<u32, Malformed> {
+    let cut = (u64::from(from) + u64::from(to)) * u64::from(unit);
+    u32::try_from(cut)
+        .ok()
+        .and_then(|cut| size.checked_sub(cut))
+        .filter(|&left| (1..=MAX_SIDE).contains(&left))
+        .ok_or(Malformed("SPS: cropping"))
 }

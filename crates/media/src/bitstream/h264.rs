@@ -1,6 +1,7 @@
 //! H.264: NAL unit types, the parameter sets and the first fields of a slice header (ITU-T H.264, 7.3).
 //! A NAL unit here has no start code and no length in front.
 
+use super::bits::{MAX_SIDE, cropped, small, unescaped};
 use super::{BitReader, Malformed};
 
 /// `nal_unit_type` values this crate acts on.
@@ -102,30 +103,9 @@ pub struct SliceHead {
     pub pps: u8,
 }
 
-/// Largest side accepted, in pixels (level 6.2 ends below it).
-const MAX_SIDE: u32 = 16_384;
-
 /// Type of a NAL unit from its first byte.
 pub fn nal_type(header: u8) -> u8 {
     header & 0x1f
-}
-
-/// The NAL unit's payload (without its header byte) with emulation prevention bytes removed, at most `limit` bytes.
-fn payload(nal: &[u8], limit: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(nal.len().min(limit));
-    let mut zeros = 0;
-    for &byte in nal.get(1..).unwrap_or_default() {
-        if out.len() == limit {
-            break;
-        }
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
-    }
-    out
 }
 
 impl Sps {
@@ -133,7 +113,7 @@ impl Sps {
         if sps.first().is_none_or(|&h| nal_type(h) != nal::SPS) {
             return Err(Malformed("SPS: not one"));
         }
-        let data = payload(sps, sps.len());
+        let data = unescaped(&sps[1..], sps.len());
         let mut r = BitReader::new(&data);
         let (profile, compatibility, level) = (r.bits(8)? as u8, r.bits(8)? as u8, r.bits(8)? as u8);
         let id = r.ue()?;
@@ -180,7 +160,7 @@ impl Sps {
 
     /// `frame_num` of a slice that refers to this SPS: counts reference pictures, modulo `frame_num_modulus`.
     pub fn frame_num(&self, slice: &[u8]) -> Result<u32, Malformed> {
-        let data = payload(slice, SLICE_HEAD);
+        let data = unescaped(slice.get(1..).unwrap_or_default(), SLICE_HEAD);
         let mut r = BitReader::new(&data);
         r.ue()?;
         r.ue()?;
@@ -200,7 +180,7 @@ const SLICE_HEAD: usize = 32;
 impl SliceHead {
     /// Reads the head of a coded slice (NAL unit types 1 and 5).
     pub fn parse(slice: &[u8]) -> Result<Self, Malformed> {
-        let data = payload(slice, SLICE_HEAD);
+        let data = unescaped(slice.get(1..).unwrap_or_default(), SLICE_HEAD);
         let mut r = BitReader::new(&data);
         let first_mb = r.ue()?;
         r.ue()?; // slice_type
@@ -214,7 +194,7 @@ impl PpsIds {
         if pps.first().is_none_or(|&h| nal_type(h) != nal::PPS) {
             return Err(Malformed("PPS: not one"));
         }
-        let data = payload(pps, SLICE_HEAD);
+        let data = unescaped(&pps[1..], SLICE_HEAD);
         let mut r = BitReader::new(&data);
         let (pps, sps) = (small(r.ue()?, 255, "PPS: id")?, small(r.ue()?, 31, "PPS: SPS id")?);
         Ok(Self { pps: pps as u8, sps: sps as u8 })
@@ -357,22 +337,9 @@ fn skip_hrd(r: &mut BitReader) -> Result<bool, Malformed> {
     Ok(true)
 }
 
-fn small(value: u32, max: u32, what: &'static str) -> Result<u32, Malformed> {
-    if value <= max { Ok(value) } else { Err(Malformed(what)) }
-}
-
 /// Macroblocks (or pairs of rows) of one side, from the coded value "minus 1".
 fn side(minus_1: u32) -> Result<u32, Malformed> {
     Ok(small(minus_1, MAX_SIDE / 16 - 1, "SPS: picture size")? + 1)
-}
-
-fn cropped(size: u32, from: u32, to: u32, unit: u32) -> Result<u32, Malformed> {
-    let cut = (u64::from(from) + u64::from(to)) * u64::from(unit);
-    u32::try_from(cut)
-        .ok()
-        .and_then(|cut| size.checked_sub(cut))
-        .filter(|&left| (1..=MAX_SIDE).contains(&left))
-        .ok_or(Malformed("SPS: cropping"))
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@
 //! parameter sets it uses, whether they came with it or earlier (players need them there).
 
 use super::parameter_sets::ParameterSets;
+use super::sized::{LENGTH, split_sized, with_sets};
 use super::{DropReason, Format, Picture, follows};
-use crate::bitstream::Malformed;
-use crate::bitstream::h264::{H264Config, SliceHead, Sps, nal, nal_type};
+use crate::bitstream::h264::{SliceHead, Sps, nal, nal_type};
 use crate::packet::VideoConfig;
 
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
-const LENGTH: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct H264 {
@@ -156,7 +155,7 @@ impl H264 {
         let head = SliceHead::parse(&self.nals[slice])?;
         let (sps, config) = self.sets.activate(head.pps).ok_or(DropReason::NoParameterSets)?;
         let VideoConfig::H264(sets) = &*config else { return Err(DropReason::NoParameterSets) };
-        let data = with_sets(sets, &self.nals);
+        let data = with_sets(std::iter::once(&sets.sps).chain(&sets.pps), &self.nals);
         self.sets_in_key_frames = own_sets;
         self.reference = Some((sps, 0));
         Ok(Picture { data, config: Some(config), continuous: true })
@@ -182,17 +181,6 @@ impl H264 {
     }
 }
 
-fn with_sets(sets: &H264Config, nals: &[u8]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(nals.len() + 256);
-    for set in std::iter::once(&sets.sps).chain(&sets.pps) {
-        // Sets are at most a few KiB long.
-        data.extend_from_slice(&(set.len() as u32).to_be_bytes());
-        data.extend_from_slice(set);
-    }
-    data.extend_from_slice(nals);
-    data
-}
-
 /// Whether a NAL unit, of which two bytes suffice, can be the first of a picture.
 fn nal_starts_picture(nal: &[u8]) -> bool {
     match nal {
@@ -202,11 +190,4 @@ fn nal_starts_picture(nal: &[u8]) -> bool {
         [header, ..] => !matches!(nal_type(*header), 3 | 4),
         [] => false,
     }
-}
-
-/// Takes a NAL unit with its 16-bit length off an aggregate.
-fn split_sized(data: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    const TRUNCATED: Malformed = Malformed("STAP-A");
-    let (length, rest) = data.split_first_chunk().ok_or(TRUNCATED)?;
-    rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(TRUNCATED)
 }

@@ -53,7 +53,8 @@ impl ParameterSets {
     }
 }
 
-fn checked(nal: &[u8]) -> Result<&[u8], Malformed> {
+/// The set, if it is not absurdly long.
+pub(super) fn checked(nal: &[u8]) -> Result<&[u8], Malformed> {
     if nal.len() <= MAX_LENGTH { Ok(nal) } else { Err(Malformed("parameter set: its length")) }
 }
 

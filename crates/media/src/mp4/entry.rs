@@ -13,7 +13,7 @@ use shiguredo_mp4::{
 };
 
 use super::{Error, MAX_TIME, Result, rotation};
-use crate::bitstream::{av1::Av1Config, vp9::Vp9Config};
+use crate::bitstream::{annex_b, av1::Av1Config, h265, vp9::Vp9Config};
 
 mod web;
 
@@ -77,7 +77,8 @@ impl SampleEntry {
         Self::from_box(boxes::SampleEntry::Avc1(raw))
     }
 
-    /// H.265, likewise (`hev1`); its sets are of one layer, and width and height those of the first `sps`.
+    /// H.265, likewise: `hev1`, because `hvc1` forbids parameter sets in band. They are of one layer, and width and height
+    /// those of the first `sps`.
     ///
     /// # Errors
     /// [`Error::Invalid`] when a list is empty or holds other NAL units, or the first `sps` cannot be read.
@@ -89,6 +90,19 @@ impl SampleEntry {
         };
         let raw = build_hev1_box(vps, sps, pps, &config).map_err(|e| Error::Invalid(format!("H.265 entry: {e}")))?;
         Self::from_box(boxes::SampleEntry::Hev1(raw))
+    }
+
+    /// The same, by the parameter sets in a key frame with start codes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] as above.
+    pub fn h265_of(key_frame: &[u8]) -> Result<Self> {
+        let units = |wanted| -> Vec<Vec<u8>> {
+            let found = annex_b::nal_units(key_frame).filter(|unit| h265::nal_type(unit[0]) == wanted);
+            found.map(<[u8]>::to_vec).collect()
+        };
+        let [vps, sps, pps] = [h265::nal::VPS, h265::nal::SPS, h265::nal::PPS].map(units);
+        Self::h265(&vps, &sps, &pps)
     }
 
     /// VP8: a sample is a frame.
@@ -265,11 +279,6 @@ impl SampleEntry {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// Whether a hole in a track of this entry is filled with black or silence, and not with its own pictures.
-    pub(super) fn has_filler(&self) -> bool {
-        self.codec != Codec::H265
     }
 
     /// Ticks of one filler sample: a frame of silence, or 200 ms of a picture.

@@ -26,7 +26,7 @@ use super::{
 /// Gives the bytes of filler media. Asked only for what is needed, once per file.
 pub trait Filler {
     /// One black key frame of this codec and size: its sample entry and the sample, with its parameter sets or sequence
-    /// header in band. Never asked for a track of H.265.
+    /// header in band.
     fn black(&self, codec: Codec, width: u16, height: u16) -> std::result::Result<(SampleEntry, Bytes), FillerError>;
     /// One silent frame, of [`SampleEntry::filler_duration`], for a track of this entry.
     fn silence(&self, entry: &SampleEntry) -> std::result::Result<Bytes, FillerError>;

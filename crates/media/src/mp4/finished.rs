@@ -29,7 +29,7 @@ pub struct FinishedTrack {
     pub duration: Duration,
     /// Number of recorded samples.
     pub samples: u64,
-    /// Number of filler samples: black pictures, silent frames, or the first picture of H.265 before its time.
+    /// Number of filler samples: black pictures or silent frames.
     pub filler: u64,
     /// Time that is filler.
     pub filled: Duration,

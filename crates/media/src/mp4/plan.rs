@@ -75,8 +75,7 @@ fn lay_out_all(tracks: Vec<Track>, media: Vec<Media>, options: &FinishOptions) -
     Ok(laid.collect())
 }
 
-/// Gets filler for the tracks that have holes. Returns a box of it that will lie at `at`; empty if there are none, or
-/// only of H.265, whose filler is in the file already.
+/// Gets filler for the tracks that have holes. Returns a box of it that will lie at `at`; empty if there are none.
 fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> {
     let mut bytes = vec![0; 8];
     for laid in laid {
@@ -86,11 +85,7 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
         let offset = at + bytes.len() as u64;
         let failed = |e: super::FillerError| Error::Filler(e.to_string());
         let (entry, sample, run) = match laid.track.first().codec() {
-            Codec::H265 => {
-                laid.filler = Some(own_picture(&laid.media).ok_or(Error::Empty)?);
-                continue;
-            }
-            codec @ (Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1) => {
+            codec @ (Codec::H264 | Codec::H265 | Codec::Vp8 | Codec::Vp9 | Codec::Av1) => {
                 let (width, height) = laid.track.size();
                 let (entry, sample) = filler.black(codec, width, height).map_err(failed)?;
                 let entry = entry.turned(laid.track.rotation());
@@ -110,23 +105,6 @@ fn fill_all(laid: &mut [Laid], at: u64, filler: &dyn Filler) -> Result<Vec<u8>> 
     bytes[..4].copy_from_slice(&size.to_be_bytes());
     bytes[4..8].copy_from_slice(b"mdat");
     Ok(bytes)
-}
-
-/// The first key frame of a track; its first picture, if there is none.
-fn own_picture(media: &Media) -> Option<FillerAt> {
-    let mut first = None;
-    for run in &media.runs {
-        let mut offset = run.offset;
-        for sample in media.samples(run) {
-            let here = FillerAt { offset, size: sample.size, run: 1, entry: run.entry };
-            if sample.key {
-                return Some(here);
-            }
-            first = first.or(Some(here));
-            offset += u64::from(sample.size);
-        }
-    }
-    first
 }
 
 fn add_entry(track: &mut Track, entry: SampleEntry) -> Result<u32> {

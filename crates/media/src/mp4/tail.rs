@@ -262,7 +262,7 @@ impl Tail {
             return filler(end, self.stays_to_end(lane, end)).unwrap_or(Next::End);
         }
         match known.edge {
-            Some(edge) if self.holds(lane) || !lane.has_filler => Next::Wait(edge.max(lane.units(lane.cursor))),
+            Some(edge) if self.holds(lane) => Next::Wait(edge.max(lane.units(lane.cursor))),
             Some(edge) if edge >= lane.units(lane.cursor + u64::from(lane.chunk())) => Next::Filler(lane.chunk()),
             _ => Next::Wait(lane.units(lane.cursor)),
         }

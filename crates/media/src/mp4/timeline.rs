@@ -104,17 +104,15 @@ pub(super) fn units(time: std::time::Duration) -> u128 {
 
 /// Lays out a track from its beginning to `end` (common units, as heard or seen). A hole shorter than one filler sample
 /// lengthens the sample before it instead, and so does any behind a picture that stood still (`still`: the last one
-/// did) and behind every picture of a track without filler of its own. Sound ends with a whole frame, the nearest to
-/// `end`.
+/// did). Sound ends with a whole frame, the nearest to `end`.
 pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128, still: bool) -> Vec<Piece> {
     let step = entry.filler_duration();
-    let stays = !entry.has_filler();
     let mut pieces = Vec::with_capacity(media.runs.len());
     let mut cursor = 0;
     for (run, of) in media.runs.iter().enumerate() {
         let hole = of.dts - cursor;
         let after_still = media.samples(of).first().is_some_and(|sample| sample.after_still);
-        fill(&mut pieces, hole, step, after_still || stays);
+        fill(&mut pieces, hole, step, after_still);
         pieces.push(Piece::Media { run, stretch: 0 });
         cursor = of.end;
     }
@@ -122,7 +120,7 @@ pub(super) fn lay_out(entry: &SampleEntry, media: &Media, end: u128, still: bool
     let tail = u64::try_from(end).unwrap_or(u64::MAX).saturating_sub(cursor);
     let step = u64::from(step);
     match entry.kind() {
-        Kind::Video => fill(&mut pieces, tail, step as u32, still || stays),
+        Kind::Video => fill(&mut pieces, tail, step as u32, still),
         Kind::Audio => fill(&mut pieces, (tail + step / 2) / step * step, step as u32, false),
     }
     pieces

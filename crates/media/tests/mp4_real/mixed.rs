@@ -30,16 +30,19 @@ fn pictures(stream: &[u8]) -> (SampleEntry, Vec<(bool, Bytes)>) {
     (entry.expect("ffmpeg's headers are sound"), pictures)
 }
 
-/// Silence of the stream's own, and no black.
-struct Silence(Bytes);
+/// Silence and black of the streams' own.
+struct Filling {
+    silence: Bytes,
+    black: (SampleEntry, Bytes),
+}
 
-impl Filler for Silence {
+impl Filler for Filling {
     fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
-        Err("asked for black".into())
+        Ok(self.black.clone())
     }
 
     fn silence(&self, _: &SampleEntry) -> Result<Bytes, FillerError> {
-        Ok(self.0.clone())
+        Ok(self.silence.clone())
     }
 }
 
@@ -54,6 +57,9 @@ fn h265_with_sound_of_any_rate_plays_from_its_beginning_to_its_end() {
     let dir = tempfile::tempdir().expect("a directory");
     let source = "-f lavfi -i testsrc2=s=322x242:r=25 -t 2";
     let (entry, pictures) = pictures(&make(dir.path(), "v.h265", &format!("{source} {X265}")));
+    let black = "-f lavfi -i color=black:s=322x242:r=25 -t 0.04";
+    let (black, mut blacks) = self::pictures(&make(dir.path(), "black.h265", &format!("{black} {X265}")));
+    let black = (black, blacks.remove(0).1);
     assert_eq!((entry.size(), pictures.len()), ((322, 242), 50));
     for (rate, config) in [(16_000, 0x1408u16), (32_000, 0x1288), (44_100, 0x1208), (48_000, 0x1188)] {
         let adts = |source| format!("-f lavfi -i {source}:r={rate} -t 5 -c:a aac -b:a 48k -ac 1 -f adts");
@@ -87,19 +93,19 @@ fn h265_with_sound_of_any_rate_plays_from_its_beginning_to_its_end() {
         drop(writer);
 
         let options = FinishOptions { end: Some(Duration::from_secs(6)), ..FinishOptions::default() };
-        let finished = finish(&path, &options, &Silence(silence)).expect("finishes");
+        let finished = finish(&path, &options, &Filling { silence, black: black.clone() }).expect("finishes");
         let report = check(&path).expect("a file without faults");
         assert_eq!((finished.tracks[1].codec, report.tracks[1].codec.as_str()), (Codec::H265, "hev1"));
-        assert_eq!((finished.tracks[1].samples, finished.tracks[1].filler), (51, 2));
+        assert_eq!((finished.tracks[1].samples, finished.tracks[1].filler), (51, 6));
         assert_eq!(decode(&path), "", "the finished file plays without a word");
         let what = "stream=codec_name,codec_tag_string,width,height,nb_read_packets";
-        assert_eq!(probe(&path, "v", what), "hevc,hev1,322,242,53");
+        assert_eq!(probe(&path, "v", what), "hevc,hev1,322,242,57");
         let sound = format!("aac,{rate},1/{rate}");
         assert_eq!(probe(&path, "a", "stream=codec_name,sample_rate,time_base"), sound);
         for stream in ["v", "a"] {
             let seconds: f64 = probe(&path, stream, "stream=duration").parse().expect("a number");
             assert!((seconds - 6.0).abs() < 1024.0 / f64::from(rate), "{stream}: {seconds}");
         }
-        gstreamer_plays(&path, "h265", 53);
+        gstreamer_plays(&path, "h265", 57);
     }
 }

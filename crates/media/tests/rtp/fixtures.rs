@@ -1,9 +1,13 @@
 //! Reads the fixtures: Annex B and IVF files.
 
 use media::bitstream::h264::{nal, nal_type};
+use media::bitstream::h265;
 
 pub const BASELINE: &[u8] = include_bytes!("../fixtures/baseline_slices.h264");
 pub const HIGH: &[u8] = include_bytes!("../fixtures/high_aud_filler.h264");
+pub const SLICES: &[u8] = include_bytes!("../fixtures/slices.h265");
+/// Its second key frame (CRA) has two pictures behind it that are shown before.
+pub const OPEN_GROUPS: &[u8] = include_bytes!("../fixtures/open_groups.h265");
 pub const VP8: &[u8] = include_bytes!("../fixtures/vp8.ivf");
 pub const VP9: &[u8] = include_bytes!("../fixtures/vp9.ivf");
 /// Of a browser: superframes of two spatial layers each.
@@ -19,6 +23,22 @@ pub fn access_units(file: &[u8]) -> Vec<Vec<Vec<u8>>> {
         let first = !coded || nal[1] & 0x80 != 0;
         // Filler follows the slices it fills up for.
         if has_slice && first && nal_type(nal[0]) != nal::FILLER {
+            units.push(Vec::new());
+            has_slice = false;
+        }
+        has_slice |= coded;
+        units.last_mut().expect("the first NAL unit begins a unit").push(nal);
+    }
+    units
+}
+
+/// The same of H.265.
+pub fn h265_units(file: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    let mut units: Vec<Vec<Vec<u8>>> = Vec::new();
+    let mut has_slice = true;
+    for nal in nal_units(file) {
+        let coded = h265::is_slice(h265::nal_type(nal[0]));
+        if has_slice && (!coded || nal[2] & 0x80 != 0) {
             units.push(Vec::new());
             has_slice = false;
         }

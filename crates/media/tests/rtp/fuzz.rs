@@ -5,7 +5,7 @@ use media::fuzzing::{self, LOSS_BEFORE, MARKER, NEW_TIME, record};
 use media::packet::{RtpPacket, VideoCodec};
 use proptest::prelude::*;
 
-use crate::fixtures::{AV1, BASELINE, HIGH, VP8, VP9, access_units, ivf};
+use crate::fixtures::{AV1, BASELINE, HIGH, OPEN_GROUPS, SLICES, VP8, VP9, access_units, h265_units, ivf};
 use crate::packetize;
 
 /// A real stream as records; `lost` says which packets are left out.
@@ -27,19 +27,22 @@ fn records(packets: &[RtpPacket], lost: &[usize]) -> Vec<u8> {
 
 fn real_streams() -> Vec<(VideoCodec, Vec<RtpPacket>)> {
     let h264 = |file| packetize::stream(access_units(file).iter().map(|unit| packetize::h264(unit, 300)));
+    let h265 = |file| packetize::stream(h265_units(file).iter().map(|unit| packetize::h265(unit, 300)));
     let vp8 = ivf(VP8).into_iter().zip(0..).map(|(frame, id)| packetize::vp8(&frame, id, 300));
     let vp9 = ivf(VP9).into_iter().zip(0..).map(|(frame, id)| packetize::vp9(&[&frame], id, &[(192, 108)], 300));
     let av1 = ivf(AV1).into_iter().map(|unit| packetize::av1(&unit, false, 300));
     vec![
         (VideoCodec::H264, h264(BASELINE)),
         (VideoCodec::H264, h264(HIGH)),
+        (VideoCodec::H265, h265(SLICES)),
+        (VideoCodec::H265, h265(OPEN_GROUPS)),
         (VideoCodec::Vp8, packetize::stream(vp8)),
         (VideoCodec::Vp9, packetize::stream(vp9)),
         (VideoCodec::Av1, packetize::stream(av1)),
     ]
 }
 
-const CODECS: [VideoCodec; 4] = [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
+const CODECS: [VideoCodec; 5] = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
 
 proptest! {
     #[test]
@@ -63,7 +66,7 @@ proptest! {
 
     #[test]
     fn damaged_streams(
-        which in 0..5usize,
+        which in 0..7usize,
         lost in prop::collection::vec(0..150usize, 0..8),
         // Most headers lie near a packet's front, so damage is spread over packets rather than bytes.
         damage in prop::collection::vec((0..150usize, 0..12usize, any::<u8>()), 0..20),
@@ -81,13 +84,15 @@ proptest! {
     }
 
     #[test]
-    fn damaged_headers(which in 0..3usize, damage in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4)) {
+    fn damaged_headers(which in 0..5usize, damage in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4)) {
         let sequence_header = packetize::obus(&ivf(AV1)[0]).into_iter().find(|obu| {
             ObuHeader::parse(obu).is_ok_and(|header| header.kind == media::bitstream::av1::obu::SEQUENCE_HEADER)
         });
         let mut header = match which {
             0 => access_units(BASELINE)[0][0].clone(),
             1 => access_units(HIGH)[0][1].clone(),
+            2 => h265_units(SLICES)[0][2].clone(),
+            3 => h265_units(OPEN_GROUPS)[0][1].clone(),
             _ => sequence_header.expect("the first unit has one")[1..].to_vec(),
         };
         for (at, value) in damage {

@@ -1,10 +1,11 @@
 //! Real streams, cut into RTP packets, shuffled and thinned out, and put together again.
-//! The fixtures are 24 pictures of 192x108 made by FFmpeg 5.1 (libx264, libvpx, SVT-AV1) from its `testsrc2`.
+//! The fixtures are 24 pictures of 192x108 made by FFmpeg 5.1 (libx264, libx265, libvpx, SVT-AV1) from its `testsrc2`.
 
 mod av1;
 mod fixtures;
 mod fuzz;
 mod h264;
+mod h265;
 mod packetize;
 mod vpx;
 

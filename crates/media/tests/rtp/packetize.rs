@@ -72,6 +72,46 @@ fn fragment(nal: &[u8], mtu: usize) -> Vec<Vec<u8>> {
     chunks.iter().enumerate().map(cut).collect()
 }
 
+/// RFC 7798: small NAL units aggregated, large ones cut.
+pub fn h265(nals: &[Vec<u8>], mtu: usize) -> Vec<Vec<u8>> {
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    let mut group: Vec<&Vec<u8>> = Vec::new();
+    let aggregate = |group: &mut Vec<&Vec<u8>>| match &std::mem::take(group)[..] {
+        [] => None,
+        [nal] => Some(nal.to_vec()),
+        nals => {
+            let sized = |nal: &&Vec<u8>| [&(nal.len() as u16).to_be_bytes(), &nal[..]].concat();
+            Some([vec![48 << 1, 1], nals.iter().flat_map(sized).collect()].concat())
+        }
+    };
+    for nal in nals {
+        let size = 2 + group.iter().map(|nal| nal.len() + 2).sum::<usize>();
+        if size + nal.len() + 2 > mtu {
+            payloads.extend(aggregate(&mut group));
+        }
+        if nal.len() + 4 <= mtu {
+            group.push(nal);
+        } else {
+            payloads.extend(h265_fragments(nal, mtu));
+        }
+    }
+    payloads.extend(aggregate(&mut group));
+    payloads
+}
+
+fn h265_fragments(nal: &[u8], mtu: usize) -> Vec<Vec<u8>> {
+    if nal.len() <= mtu {
+        return vec![nal.to_vec()];
+    }
+    let chunks: Vec<&[u8]> = nal[2..].chunks(mtu - 3).collect();
+    let last = chunks.len() - 1;
+    let cut = |(i, chunk): (usize, &&[u8])| {
+        let flags = if i == 0 { 0x80 } else { 0 } | if i == last { 0x40 } else { 0 };
+        [&[nal[0] & 0x81 | 49 << 1, nal[1], flags | nal[0] >> 1 & 0x3f], *chunk].concat()
+    };
+    chunks.iter().enumerate().map(cut).collect()
+}
+
 /// RFC 7741 with 15-bit picture ids.
 pub fn vp8(frame: &[u8], id: u16, mtu: usize) -> Vec<Vec<u8>> {
     let cut = |(i, chunk): (usize, &[u8])| {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use codec::{black, mux};
+use codec::mux;
 use media::bitstream::annex_b;
 use media::mp4::{Codec, Content, Kind, Played, SampleEntry, Tail};
 
@@ -55,6 +55,8 @@ struct Open {
     start: i64,
     discontinuity: bool,
     independent: bool,
+    /// The last black picture that was needed, and its size.
+    black: Option<((u16, u16), Vec<u8>)>,
     /// No picture and no sound may begin before these any more.
     earliest: [i64; 2],
     /// The black picture that comes once more, and when.
@@ -107,6 +109,7 @@ impl Hls {
             start: 0,
             discontinuity: false,
             independent: true,
+            black: None,
             earliest: [0; 2],
             again: None,
         };
@@ -208,11 +211,8 @@ impl Open {
                 self.again = None;
                 self.picture(at, *key, &annex_b::from_lengths(data))
             }
-            // Pictures of H.265 have no black; the one before stays.
-            Content::Filler if entry.codec() != Codec::H264 => Ok(()),
             Content::Filler => {
-                let black = black::h264_key_frame(entry.size().0.into(), entry.size().1.into())?;
-                let data = annex_b::from_lengths(&black.sample);
+                let data = self.black(entry)?;
                 self.picture(at, true, &data)?;
                 self.again = Some((at + i64::from(played.duration) / 2, data));
                 Ok(())
@@ -238,6 +238,16 @@ impl Open {
         Ok(self.muxer.write(&packet)?)
     }
 
+    /// A black picture of the entry's codec and size.
+    fn black(&mut self, entry: &SampleEntry) -> Result<Vec<u8>> {
+        if let Some((_, black)) = self.black.as_ref().filter(|(size, _)| *size == entry.size()) {
+            return Ok(black.clone());
+        }
+        let black = annex_b::from_lengths(&super::black(entry)?);
+        self.black = Some((entry.size(), black.clone()));
+        Ok(black)
+    }
+
     fn sound(&mut self, frames: &[AacFrame]) -> Result<()> {
         let shape = self.audio.shape();
         for AacFrame { at, data } in frames {
@@ -256,7 +266,7 @@ impl Open {
 
 fn look(picture: &Played, tail: &Tail) -> Option<Look> {
     let entry = tail.entry(Kind::Video, picture.entry)?;
-    Some((entry.size(), picture.content == Content::Filler && entry.codec() == Codec::H264))
+    Some((entry.size(), picture.content == Content::Filler))
 }
 
 /// Ticks per second of a piece.

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use codec::mux;
-use media::mp4::{Codec, Content, Filler, Kind, Played, SampleEntry, Tail};
+use media::mp4::{Codec, Content, Kind, Played, SampleEntry, Tail};
 
 use super::{Facts, Output, clock, files};
-use crate::disk::BlackAndSilence;
 use crate::{Error, Result};
 
 const RATE: u32 = crate::video::RATE;
@@ -44,12 +43,6 @@ fn codec_of(entry: &SampleEntry) -> Result<mux::Codec> {
             Err(Error::Format(format!("WebM takes no {}, and it is not encoded anew", codec.name())))
         }
     }
-}
-
-fn black(entry: &SampleEntry) -> Result<Bytes> {
-    let (width, height) = entry.size();
-    let black = BlackAndSilence.black(entry.codec(), width, height);
-    black.map(|(_, sample)| sample).map_err(|error| Error::Format(error.to_string()))
 }
 
 impl Open {
@@ -91,7 +84,7 @@ impl Open {
             (Content::Filler, Kind::Video) => {
                 let black = match (&self.black, tail.entry(Kind::Video, 0)) {
                     (Some(black), _) => black.clone(),
-                    (None, Some(entry)) => self.black.insert(black(entry)?).clone(),
+                    (None, Some(entry)) => self.black.insert(super::black(entry)?).clone(),
                     (None, None) => return Ok(()),
                 };
                 self.write(stream, at, true, &black)
@@ -123,10 +116,11 @@ impl Output for Webm {
 
 #[cfg(test)]
 mod tests {
-    use media::mp4::{Anchor, FinishOptions, Sample, TailOptions, Writer};
+    use media::mp4::{Anchor, Filler, FinishOptions, Sample, TailOptions, Writer};
 
     use super::*;
     use crate::derive::tests::studio::decodes;
+    use crate::disk::BlackAndSilence;
 
     #[test]
     fn every_codec_that_it_takes_plays_with_black_before_it() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use codec::video;
 use codec::video::{Canvas, Config, Encoder, Packet};
-use media::bitstream::{annex_b, h264, h265};
+use media::bitstream::{annex_b, h264};
 use media::mp4::{self, RecoveredTrack, Sample, SampleEntry, TrackId};
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
@@ -212,18 +212,14 @@ fn without_hardware(plan: &VideoPlan) -> VideoPlan {
 
 /// The sample entry of a key frame, by the parameter sets in it.
 fn sample_entry(codec: MixCodec, data: &[u8]) -> Result<SampleEntry> {
-    let units = |wanted: u8, kind: fn(u8) -> u8| -> Vec<Vec<u8>> {
-        annex_b::nal_units(data).filter(|nal| kind(nal[0]) == wanted).map(<[u8]>::to_vec).collect()
-    };
     Ok(match codec {
         MixCodec::H264 => {
-            let [sps, pps] = [h264::nal::SPS, h264::nal::PPS].map(|kind| units(kind, h264::nal_type));
+            let units = |wanted: u8| -> Vec<Vec<u8>> {
+                annex_b::nal_units(data).filter(|nal| h264::nal_type(nal[0]) == wanted).map(<[u8]>::to_vec).collect()
+            };
+            let [sps, pps] = [h264::nal::SPS, h264::nal::PPS].map(units);
             SampleEntry::h264(&sps, &pps)?
         }
-        MixCodec::H265 => {
-            let kinds = [h265::nal::VPS, h265::nal::SPS, h265::nal::PPS];
-            let [vps, sps, pps] = kinds.map(|kind| units(kind, h265::nal_type));
-            SampleEntry::h265(&vps, &sps, &pps)?
-        }
+        MixCodec::H265 => SampleEntry::h265_of(data)?,
     })
 }

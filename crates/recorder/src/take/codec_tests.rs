@@ -1,7 +1,8 @@
-//! Pictures of VP8, VP9 and AV1 in files, and files whose pictures change their codec.
+//! Pictures of H.265, VP8, VP9 and AV1 in files, and files whose pictures change their codec.
 
 use codec::file::{Event, Reader};
 use codec::video::{Canvas, Codec, Config, Decoder, Encoder, Rect};
+use media::bitstream::h265::{self, H265Config};
 use media::bitstream::{annex_b, av1, vp8, vp9};
 
 use super::*;
@@ -30,6 +31,13 @@ impl Camera {
                 let config = packet.key.then(|| H264Config::new(unit(7), unit(8)).expect("parameter sets"));
                 (annex_b::to_lengths(&packet.data).into(), config.map(VideoConfig::H264))
             }
+            Codec::H265 => {
+                let unit = |kind: u8| {
+                    annex_b::nal_units(&packet.data).find(|unit| h265::nal_type(unit[0]) == kind).unwrap_or_default()
+                };
+                let sets = || H265Config::new(unit(32), unit(33), unit(34)).expect("parameter sets");
+                (annex_b::to_lengths(&packet.data).into(), packet.key.then(sets).map(VideoConfig::H265))
+            }
             Codec::Vp8 => {
                 let size = vp8::key_frame(&packet.data).expect("a frame");
                 (packet.data, size.map(|(width, height)| VideoConfig::Vp8 { width, height }))
@@ -49,6 +57,14 @@ impl Camera {
         Picture { at, arrival: at, data, key, after_loss: false, missing_before: None, config, rotation: 0 }
     }
 }
+
+/// The codecs that are kept beside H.264.
+const KEPT: [(Codec, mp4::Codec); 4] = [
+    (Codec::H265, mp4::Codec::H265),
+    (Codec::Vp8, mp4::Codec::Vp8),
+    (Codec::Vp9, mp4::Codec::Vp9),
+    (Codec::Av1, mp4::Codec::Av1),
+];
 
 fn luma(n: i64) -> u8 {
     40 + (n * 3 % 150) as u8
@@ -109,7 +125,7 @@ fn last(user: &mut User, now: i64) -> Vec<Closed> {
 
 #[test]
 fn pictures_of_every_codec_are_kept_with_black_between_them() {
-    for (codec, kind) in [(Codec::Vp8, mp4::Codec::Vp8), (Codec::Vp9, mp4::Codec::Vp9), (Codec::Av1, mp4::Codec::Av1)] {
+    for (codec, kind) in KEPT {
         let mut user = User::new(AAC);
         // A second; another size for a second, the recorder dies; two seconds without a picture; a second more.
         let (small, large) = ((160, 90), (320, 180));
@@ -192,18 +208,23 @@ fn another_codec_goes_on_in_the_next_file_without_a_gap() {
 #[test]
 fn a_decoder_goes_on_from_black_to_the_next_key_frame() {
     let frame = crate::disk::BlackAndSilence;
-    for (codec, kind) in [(Codec::Vp8, mp4::Codec::Vp8), (Codec::Vp9, mp4::Codec::Vp9), (Codec::Av1, mp4::Codec::Av1)] {
+    for (codec, kind) in KEPT {
+        // Pictures of H.265 have even sides.
+        let (width, height) = if codec == Codec::H265 { (214, 122) } else { (213, 121) };
         let (entry, black) = mp4::Filler::black(&frame, kind, 213, 121).expect("black");
-        assert_eq!((entry.codec(), entry.size()), (kind, (213, 121)));
+        assert_eq!((entry.codec(), entry.size()), (kind, (width, height)));
         let mut decoder = Decoder::new(codec, 1).expect("a decoder");
         let mut camera = Camera::new(codec, (160, 90));
         let first = camera.picture(0);
         let sizes: Vec<_> = [&first.data, &black, &black, &first.data]
             .into_iter()
-            .flat_map(|data| decoder.decode(data, 0).expect("decoded"))
+            .flat_map(|data| match codec {
+                Codec::H265 => decoder.decode_sized(data, 0).expect("decoded"),
+                _ => decoder.decode(data, 0).expect("decoded"),
+            })
             .map(|picture| (picture.view().width, picture.damaged))
             .collect();
-        assert_eq!(sizes, [(160, false), (213, false), (213, false), (160, false)], "{codec:?}");
+        assert_eq!(sizes, [160, width, width, 160].map(|width| (u32::from(width), false)), "{codec:?}");
     }
 }
 

@@ -16,7 +16,6 @@ pub(super) struct Lane {
     pub timescale: u32,
     pub priming: u64,
     pub step: u32,
-    pub has_filler: bool,
     pub queue: VecDeque<Queued>,
     /// Up to here (ticks) everything was given out, and what was last.
     pub cursor: u64,
@@ -51,7 +50,6 @@ impl Lane {
             timescale: entry.timescale(),
             priming: entry.priming(),
             step: entry.filler_duration(),
-            has_filler: entry.has_filler(),
             ..Lane::silence()
         }
     }
@@ -64,7 +62,6 @@ impl Lane {
             timescale: 48_000,
             priming: 1024,
             step: 1024,
-            has_filler: true,
             queue: VecDeque::new(),
             cursor: 0,
             last: Last::Nothing,
@@ -88,7 +85,7 @@ impl Lane {
         let Some(gap) = run.dts.checked_sub(self.media_end) else { return };
         let follows = self.media_end > 0;
         let after_still = run.samples.first().is_some_and(|sample| sample.after_still);
-        if gap > 0 && matches!(hole(gap, self.step, after_still || !self.has_filler, follows), Hole::Filled(_)) {
+        if gap > 0 && matches!(hole(gap, self.step, after_still, follows), Hole::Filled(_)) {
             self.filled += gap;
         }
         self.media_end = run.end();
@@ -116,7 +113,7 @@ impl Lane {
             Last::Filler => left >= u64::from(self.step),
             last => {
                 let follows = last != Last::Nothing;
-                matches!(hole(left, self.step, stays || !self.has_filler, follows), Hole::Filled(_))
+                matches!(hole(left, self.step, stays, follows), Hole::Filled(_))
             }
         };
         filled.then(|| left.min(self.chunk().into()) as u32)

@@ -81,8 +81,11 @@ pub const SILENCE: &[u8] = b"silence";
 pub const BLACK: &[u8] = b"black";
 
 impl Filler for TestFiller {
-    fn black(&self, _: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
-        Ok((video(width, height, 255), picture(true, BLACK)))
+    fn black(&self, codec: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
+        Ok(match codec {
+            Codec::H265 => (hevc(width, height, 255), hevc_picture(true, BLACK)),
+            _ => (video(width, height, 255), picture(true, BLACK)),
+        })
     }
 
     fn silence(&self, _: &SampleEntry) -> Result<Bytes, FillerError> {

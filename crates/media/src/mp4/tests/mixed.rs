@@ -1,28 +1,15 @@
-//! What only mixed recordings have: pictures in H.265, which have no filler, and sound at other rates.
+//! Pictures in H.265, and sound at other rates.
 
 use bytes::Bytes;
 
 use super::{
     disk::Mortal,
-    fixture::{SILENCE, hevc, hevc_picture, play, video},
+    fixture::{BLACK, TestFiller, hevc, hevc_picture, play, video},
 };
 use crate::mp4::{
-    Anchor, Codec, Error, Filler, FillerError, FinishOptions, Finished, Kind, Sample, SampleEntry, TrackId, Writer,
-    check::check_on, finish::finish_on, fuzzing::Memory,
+    Anchor, Codec, Error, FinishOptions, Finished, Kind, Sample, SampleEntry, TrackId, Writer, check::check_on,
+    finish::finish_on, fuzzing::Memory,
 };
-
-/// Has silence only.
-struct NoBlack;
-
-impl Filler for NoBlack {
-    fn black(&self, _: Codec, _: u16, _: u16) -> Result<(SampleEntry, Bytes), FillerError> {
-        Err("asked for black".into())
-    }
-
-    fn silence(&self, _: &SampleEntry) -> Result<Bytes, FillerError> {
-        Ok(Bytes::from_static(SILENCE))
-    }
-}
 
 fn create() -> (Mortal, Writer) {
     let disk = Mortal::new(7, true);
@@ -31,7 +18,7 @@ fn create() -> (Mortal, Writer) {
 }
 
 fn finish(disk: &mut Mortal, options: &FinishOptions) -> Finished {
-    let finished = finish_on(disk, options, &NoBlack).expect("alive");
+    let finished = finish_on(disk, options, &TestFiller).expect("alive");
     check_on(disk).expect("a file without faults");
     finished
 }
@@ -56,7 +43,7 @@ fn push_frames(writer: &mut Writer, track: TrackId, frames: std::ops::Range<u64>
 }
 
 #[test]
-fn holes_of_h265_show_its_own_pictures() {
+fn holes_of_h265_are_black() {
     for still in [false, true] {
         let (mut disk, mut writer) = create();
         let sound = writer.add_track(SampleEntry::aac(2, 48_000, &[0x11, 0x90]).expect("known")).expect("alive");
@@ -66,37 +53,37 @@ fn holes_of_h265_show_its_own_pictures() {
         drop(writer);
         let (mut writer, recovered) = Writer::recover_on(Box::new(disk.clone())).expect("may still grow");
         assert_eq!((recovered.tracks[1].samples, recovered.tracks[1].end), (2, 51_000));
-        push_pictures(&mut writer, track, &[(510_000, true), (513_000, false)]);
-        let end = std::time::Duration::from_secs(9);
+        push_pictures(&mut writer, track, &[(90_000, true), (93_000, false)]);
+        let end = std::time::Duration::from_millis(1500);
         let finished = finish(&mut disk, &FinishOptions { end: Some(end), still, cut: None });
         let track = &finished.tracks[1];
-        assert_eq!((track.codec, track.samples, track.filler, track.filled.as_millis()), (Codec::H265, 4, 2, 500));
+        let filled = if still { (4, 933) } else { (6, 1366) };
+        assert_eq!((track.codec, track.samples), (Codec::H265, 4));
+        assert_eq!((track.filler, track.filled.as_millis()), filled);
         assert_eq!((finished.width, finished.height), (640, 352));
         let played = play(&disk.bytes());
         let shape: Vec<_> = played[1].samples.iter().map(|s| (s.dts, s.duration, s.key, s.data.clone())).collect();
         let picture = |key, at: u64| hevc_picture(key, &at.to_be_bytes());
-        let expected = [
-            (0, 18_000, true, picture(true, 45_000)),
-            (18_000, 27_000, true, picture(true, 45_000)),
+        let black = || hevc_picture(true, BLACK);
+        let mut expected = vec![
+            (0, 18_000, true, black()),
+            (18_000, 27_000, true, black()),
             (45_000, 3000, true, picture(true, 45_000)),
-            (48_000, 462_000, false, picture(false, 48_000)),
-            (510_000, 3000, true, picture(true, 510_000)),
-            (513_000, 297_000, false, picture(false, 513_000)),
+            (48_000, 3000, false, picture(false, 48_000)),
+            (51_000, 18_000, true, black()),
+            (69_000, 21_000, true, black()),
+            (90_000, 3000, true, picture(true, 90_000)),
         ];
+        match still {
+            true => expected.push((93_000, 42_000, false, picture(false, 93_000))),
+            false => expected.extend([
+                (93_000, 3000, false, picture(false, 93_000)),
+                (96_000, 18_000, true, black()),
+                (114_000, 21_000, true, black()),
+            ]),
+        }
         assert_eq!(shape, expected);
     }
-}
-
-#[test]
-fn a_hole_too_long_for_a_duration_shows_the_first_key_frame() {
-    let (mut disk, mut writer) = create();
-    let track = writer.add_track(hevc(640, 352, 0)).expect("alive");
-    push_pictures(&mut writer, track, &[(0, true), (3000, false), (40 * 3600 * 90_000, true)]);
-    finish(&mut disk, &FinishOptions::default());
-    let played = play(&disk.bytes());
-    let filler = &played[0].samples[2..played[0].samples.len() - 1];
-    assert_eq!(filler.len(), (40 * 3600 * 90_000 - 6000) / 18_000);
-    assert!(filler.iter().all(|sample| sample.key && sample.data == played[0].samples[0].data));
 }
 
 #[test]

@@ -26,12 +26,8 @@ fn pictures(writer: &mut Writer) {
     for frame in (0..3 * FPS).chain(8 * FPS..9 * FPS) {
         let drawn = painter.draw(frame as u32, false);
         for packet in encoder.encode(&drawn, frame as i64, frame == 8 * FPS).expect("encoded") {
-            let of = |kind: u8| -> Vec<Vec<u8>> {
-                let nals = annex_b::nal_units(&packet.data).filter(|nal| nal[0] >> 1 & 0x3f == kind);
-                nals.map(<[u8]>::to_vec).collect()
-            };
             let track = *track.get_or_insert_with(|| {
-                let entry = SampleEntry::h265(&of(32), &of(33), &of(34)).expect("parameter sets");
+                let entry = SampleEntry::h265_of(&packet.data).expect("parameter sets");
                 writer.add_track(entry).expect("a track")
             });
             let data = Bytes::from(annex_b::to_lengths(&packet.data));
