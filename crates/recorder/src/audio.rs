@@ -27,6 +27,8 @@ use rated::Rated;
 pub const OPUS_DELAY: i64 = 312;
 /// At most this much of a loss (100 ms) is concealed; what is missing beyond it and not recovered is silence.
 const CONCEAL_MAX: i64 = 4_800;
+/// Sound that is away for less than this (a second), and was not lost, was silent.
+const PAUSE: i64 = 48_000;
 /// What a lane remembers of its sound while the file may have to be cut before the end of it: frames of 21 ms, or packets.
 const REMEMBERED: usize = 256;
 /// An encoder decides on a frame by the ones behind it, so many of them,
@@ -50,6 +52,8 @@ struct Sound<'a> {
 struct Told {
     /// Lost beyond what was made up: from, to, since the lane's epoch.
     missing: Vec<(i64, i64)>,
+    /// Silence that its sender left out (DTX) and no packet of the file tells of, likewise.
+    silent: Vec<(i64, i64)>,
     /// Taken from the copies in later packets.
     recovered: i64,
     /// Made up by the decoder.
@@ -116,6 +120,7 @@ impl AudioLane {
             ..Counts::default()
         });
         let at = |samples: i64| self.epoch.plus(ticks_to_ns(samples, 48_000));
+        told.silent.into_iter().for_each(|(from, to)| happened.came(at(from), at(to)));
         happened.missing.extend(told.missing.into_iter().map(|(from, to)| (at(from), at(to), Cause::Lost)));
     }
 

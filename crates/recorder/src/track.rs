@@ -8,7 +8,7 @@ use media::depacketize::{Depacketizer, Output, opus};
 use media::packet::{RtpPacket, VideoCodec};
 use media::rtp::reorder::{Item, Reorder, ReorderConfig, ReorderStats};
 use rtc::client::{Rotation, TrackPacket};
-use rules::ledger::{self, Counts};
+use rules::ledger::{self, Counts, Measured};
 use rules::select::StreamId;
 use rules::sync::{Pace, TrackClock, UserClock};
 use rules::time::{MILLI_NS, Mono, Wall, ticks_to_ns};
@@ -45,6 +45,7 @@ pub struct TrackReceiver {
     happened: Happened,
     /// The counts that were told.
     told: ReorderStats,
+    told_clock: Option<Measured>,
 }
 
 enum Media {
@@ -84,6 +85,7 @@ impl TrackReceiver {
             blank: false,
             happened: Happened::default(),
             told: ReorderStats::default(),
+            told_clock: None,
         })
     }
 
@@ -181,7 +183,11 @@ impl TrackReceiver {
             packets_duplicate: now.duplicates - told.duplicates,
             ..Counts::default()
         });
-        self.happened.clock = Some(self.clock.measured(user));
+        let measured = self.clock.measured(user);
+        if self.told_clock.is_none_or(|told| told.differs_from(&measured)) {
+            self.told_clock = Some(measured);
+            self.happened.clock = Some(measured);
+        }
         std::mem::take(&mut self.happened)
     }
 

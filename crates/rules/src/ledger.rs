@@ -179,6 +179,7 @@ impl Lane {
         self.tally.counts.add(&tally.counts);
         self.tally.missing.extend(tally.missing);
         self.tally.late.extend(tally.late);
+        self.tally.late.truncate(MAX_CHANGES);
         for (cause, more) in tally.further {
             self.tally.further.entry(cause).or_default().add(more.count, more.length_ms);
         }

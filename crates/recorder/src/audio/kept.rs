@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use media::mp4::{Sample, TrackId, Writer};
 
-use super::{OPUS_DELAY, REMEMBERED, Sound, Told};
+use super::{OPUS_DELAY, PAUSE, REMEMBERED, Sound, Told};
 use crate::Result;
 
 /// Offsets of kept packets below this (10 ms) are taken as drift and move them; larger ones are gaps.
@@ -53,9 +53,13 @@ impl OpusLane {
         if (dts - self.next).abs() <= KEPT_RANGE / 16 {
             dts = self.next;
         }
-        if sound.after_loss && self.held.is_some() && dts > self.next + KEPT_RANGE {
+        if let Some((last, ..)) = self.held.as_ref().filter(|_| dts > self.next + KEPT_RANGE) {
             let heard = self.base - OPUS_DELAY;
-            self.told.missing.push((self.next + heard, dts + heard));
+            if sound.after_loss {
+                self.told.missing.push((self.next + heard, dts + heard));
+            } else if dts - self.next < PAUSE {
+                self.told.silent.push((last + heard, dts + heard));
+            }
         }
         dts = dts.max(self.held.as_ref().map_or(self.next, |held| held.0 + 1));
         self.write_held(Some(dts), writer)?;

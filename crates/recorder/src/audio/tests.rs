@@ -74,3 +74,22 @@ fn what_seemed_lost_and_leaves_no_gap_is_not_played_twice() {
     let heard: Vec<f32> = std::iter::from_fn(|| lane.grid.pop()).flat_map(|frame| frame.pcm).collect();
     assert_eq!(heard, laid(&packets, &(0..0)));
 }
+
+/// Senders with DTX send a packet of silence each 400 ms.
+#[test]
+fn what_a_sender_leaves_out_of_kept_packets_is_no_loss() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let anchor = Anchor { epoch_ns: 0, note: Vec::new() };
+    let mut writer = Writer::create(&dir.path().join("sound.mp4"), anchor).expect("a file");
+    let track = writer.add_track(AudioLane::entry(AudioPlan::Opus).expect("an entry")).expect("a track");
+    let mut lane = AudioLane::new(AudioPlan::Opus, track, Mono(0), 0).expect("a lane");
+    let (data, mut happened) = (speech(1).remove(0), Happened::default());
+    let ms = |ms: i64| Mono(ms * rules::time::MILLI_NS);
+    for (at, after_loss) in [(0, false), (20, false), (420, false), (820, false), (2_500, false), (2_900, true)] {
+        let packet = SoundPacket { at: ms(at), arrival: ms(at), data: data.clone(), duration: 960, after_loss };
+        lane.push(&packet, &mut writer).expect("taken");
+        lane.tell(&mut happened);
+    }
+    assert_eq!(happened.came, [(ms(20), ms(820))]);
+    assert_eq!(happened.missing, [(ms(2_520), ms(2_900), Cause::Lost)]);
+}

@@ -42,8 +42,8 @@ pub(super) struct Task {
     /// Sources about which a note was given already.
     noted: BTreeSet<(Source, String)>,
     facts: Facts,
-    /// When the last picture of a stream in a mix was captured.
-    shown: BTreeMap<StreamId, Mono>,
+    /// Of streams in a mix.
+    last: BTreeMap<StreamId, account::Last>,
 }
 
 /// How a track is to be received.
@@ -109,8 +109,8 @@ impl Task {
                 Output::Mix(Box::new(Mixing::new(thread, plan.layout.clone(), job.select.clone(), seats)))
             }
         };
-        let (noted, shown) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Task { job, lock, output, stopping: None, idle_since: None, noted, facts, shown })
+        let (noted, last) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Task { job, lock, output, stopping: None, idle_since: None, noted, facts, last })
     }
 
     /// How pictures that were sent in this codec are encoded anew for it; nothing when it takes them as they come.
@@ -248,7 +248,7 @@ impl Task {
             },
             Output::Mix(mix) => {
                 if mix.records(stream) {
-                    account::came(&mut self.facts, &mut self.shown, stream, unit);
+                    account::came(&mut self.facts, self.last.entry(stream.clone()).or_default(), stream, unit);
                 }
                 mix.push(stream, unit.clone());
                 Ok(None)

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::Error;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Span;
 use crate::select::{Source, StreamId};
@@ -103,7 +104,7 @@ pub enum Fact {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
-    #[serde(skip_serializing_if = "Counts::is_zero")]
+    #[serde(skip_serializing_if = "Counts::is_zero", serialize_with = "without_zeros")]
     pub counts: Counts,
     /// What is missing though the file may seem to have it: a picture that stood still, silence that was put in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -120,6 +121,15 @@ pub struct Tally {
     /// The newest measurement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Measured>,
+}
+
+/// Every line has the numbers of some seconds, of which most are zero.
+fn without_zeros<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+    let serde_json::Value::Object(mut all) = serde_json::to_value(counts).map_err(S::Error::custom)? else {
+        return Err(S::Error::custom("counts are an object"));
+    };
+    all.retain(|_, count| *count != 0);
+    all.serialize(serializer)
 }
 
 /// Gaps that are not listed one by one.
@@ -196,6 +206,19 @@ pub struct Measured {
     pub delay_ms: Option<f64>,
     /// How far from the moment that the reports tell the media is placed, in milliseconds.
     pub error_ms: Option<f64>,
+}
+
+impl Measured {
+    /// By more than is worth a line of its own: a millionth, or a tenth of a millisecond.
+    pub fn differs_from(&self, other: &Measured) -> bool {
+        let differ = |a: Option<f64>, b: Option<f64>, by: f64| match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() > by,
+            (a, b) => a.is_some() != b.is_some(),
+        };
+        differ(self.drift_ppm, other.drift_ppm, 1.0)
+            || differ(self.delay_ms, other.delay_ms, 0.1)
+            || differ(self.error_ms, other.error_ms, 0.1)
+    }
 }
 
 /// A complete file, by what is in it.

@@ -59,7 +59,8 @@ impl Spans {
     /// What of `period` is not in the set.
     pub fn holes(&self, period: Span) -> Spans {
         let (mut holes, mut at) = (Spans::default(), period.start);
-        for span in self.iter().filter_map(|span| span.and(period)) {
+        let first = self.0.partition_point(|known| known.end <= period.start);
+        for span in self.0[first..].iter().map_while(|span| span.and(period)) {
             holes.add(Span { start: at, end: span.start });
             at = span.end;
         }

@@ -29,8 +29,16 @@ pub async fn write(inner: &Inner, id: TaskRow) -> anyhow::Result<()> {
     let files = inner.store.files_of(id).await?;
     let (spool, library) = (inner.config.spool.clone(), inner.config.library.clone());
     tokio::task::spawn_blocking(move || {
-        let mut report = compose(&task, &files, &spool)?;
-        report.files.iter_mut().try_for_each(|file| hash(file, &library))?;
+        let mut report = compose(&task, &files, &spool, &library)?;
+        for file in &mut report.files {
+            match hash(file, &library) {
+                // Somebody took it away already; the other files' report is made all the same.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    report.notes.push(format!("{} is not in the library any more", file.path));
+                }
+                hashed => hashed?,
+            }
+        }
         report.complete = true;
         put(&target, &serde_json::to_vec_pretty(&report)?)
     })
@@ -42,17 +50,17 @@ pub async fn write(inner: &Inner, id: TaskRow) -> anyhow::Result<()> {
 pub async fn read(inner: &Inner, task: Task) -> anyhow::Result<Report> {
     let made = inner.config.library.join(library::report_path(&task));
     let files = inner.store.files_of(task.id).await?;
-    let spool = inner.config.spool.clone();
+    let (spool, library) = (inner.config.spool.clone(), inner.config.library.clone());
     tokio::task::spawn_blocking(move || match fs::read(&made) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(compose(&task, &files, &spool)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(compose(&task, &files, &spool, &library)?),
         Err(error) => Err(error.into()),
     })
     .await?
 }
 
 /// All but the hashes.
-fn compose(task: &Task, files: &[File], spool: &Path) -> io::Result<Report> {
+fn compose(task: &Task, files: &[File], spool: &Path, library: &Path) -> io::Result<Report> {
     let dir = spool.join(task.id.0.to_string());
     let mut ledger = match recorder::read_facts(&dir) {
         // A task that could not be begun has no folder.
@@ -64,14 +72,23 @@ fn compose(task: &Task, files: &[File], spool: &Path) -> io::Result<Report> {
     let known: BTreeSet<FileName> =
         ledger.files().map(|(source, sequence)| FileName { source: source.clone(), sequence }).collect();
     let named = |file: &File| FileName { source: file.source.clone(), sequence: file.seq };
-    let rows: BTreeMap<FileName, &File> = files.iter().map(|file| (named(file), file)).collect();
-    for (name, row) in rows.into_iter().filter(|(name, _)| !known.contains(name)) {
-        let path = recorder::spool_file(&dir, &name);
-        match media::mp4::recorded(&path) {
-            Ok(recorded) => {
+    // Of each recording one row, that of the MP4 if there is one.
+    let mut rows: BTreeMap<FileName, &File> = BTreeMap::new();
+    for file in files.iter().filter(|file| !known.contains(&named(file))) {
+        let row = rows.entry(named(file)).or_insert(file);
+        if file.format == FileFormat::Mp4 {
+            *row = file;
+        }
+    }
+    for (name, row) in rows {
+        let spooled = recorder::spool_file(&dir, &name);
+        let moved = row.library_path.as_ref().filter(|_| row.format == FileFormat::Mp4).map(|path| library.join(path));
+        let path = [Some(spooled), moved].into_iter().flatten().find(|path| path.exists());
+        match path.as_deref().map(media::mp4::recorded) {
+            Some(Ok(recorded)) => {
                 ledger.take(Entry { at: row.started_ms, fact: Fact::File(recorder::file_fact(&name, &recorded)) });
             }
-            Err(error) => tracing::debug!(?path, %error, "the report does not know what is in the file"),
+            found => tracing::debug!(?path, ?found, "the report does not know what is in the file"),
         }
     }
     if let Some(ended_ms) = task.ended_ms {

@@ -330,16 +330,23 @@ async fn the_report_of_a_task_is_beside_its_files_and_is_made_by_the_next_worker
     let hash = sha2::Sha256::digest(std::fs::read(library.join(&report.files[0].path)).unwrap());
     assert_eq!((report.complete, report.files[0].sha256.clone()), (true, Some(hex::encode(hash))));
     assert!(!dir.exists());
-    // As if the worker had died before it made the report.
-    std::fs::remove_file(library.join(&path)).unwrap();
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("facts.jsonl"), "").unwrap();
-    bench.worker.resume().await.unwrap();
-    let made = async {
-        while dir.exists() {
-            tokio::task::yield_now().await;
+    // As if the worker had died before it made the report; at last the file was taken out of the library.
+    for there in [true, false] {
+        std::fs::remove_file(library.join(&path)).unwrap();
+        if !there {
+            std::fs::remove_file(library.join(&report.files[0].path)).unwrap();
         }
-    };
-    tokio::time::timeout(Duration::from_secs(20), made).await.expect("the folder goes");
-    assert_eq!(bench.worker.report(task).await.unwrap().files, report.files);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("facts.jsonl"), "{\"at\":1,\"fact\":\"recorder\"}\n").unwrap();
+        bench.worker.resume().await.unwrap();
+        let made = async {
+            while dir.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), made).await.expect("the folder goes");
+        let again = bench.worker.report(task.clone()).await.unwrap();
+        assert_eq!((again.files[0].sha256.is_some(), again.notes.len()), (there, usize::from(!there)));
+        assert_eq!(again.streams.len(), usize::from(there), "what is in the file of the library is told");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rules::ledger::{Media, Presence};
+use rules::ledger::{Cause, Media, Presence};
 use rules::select::StreamId;
 use rules::time::{Mono, SECOND_NS, ticks_to_ns};
 
@@ -14,8 +14,18 @@ use crate::room::{Room, user_clock};
 use crate::tally::Happened;
 use crate::unit::Unit;
 
-/// Without a picture for longer than this (two seconds), a stream in a mix has none, as far as the report goes.
-const STILL_NS: i64 = 2 * SECOND_NS;
+/// Sound that is away for less than this (a second), and was not lost, was silent: senders leave that out (DTX).
+const PAUSE_NS: i64 = SECOND_NS;
+
+/// What came last of a stream in a mix.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// When the picture was captured that is shown.
+    picture: Option<Mono>,
+    /// Pictures after it were lost, or need one that was.
+    lost: bool,
+    sound_end: Option<Mono>,
+}
 
 impl Room {
     /// Tells the tasks what the tracks counted.
@@ -61,6 +71,10 @@ impl Task {
             };
             seen.insert((published.stream.clone(), media), is);
         }
+        let on = |stream: &StreamId| seen.get(&(stream.clone(), Media::Picture)) == Some(&Presence::On);
+        for last in self.last.iter_mut().filter_map(|(stream, last)| (!on(stream)).then_some(last)) {
+            (last.picture, last.lost) = (None, false);
+        }
         if self.stopping.is_none() {
             self.facts.set_presences(&seen, now);
         }
@@ -72,6 +86,9 @@ impl Task {
 
     /// The connection to the room is there, or is not.
     pub fn set_room(&mut self, up: bool, now: Mono) {
+        if !up {
+            self.last.clear();
+        }
         self.facts.set_room(up, now);
     }
 
@@ -108,20 +125,88 @@ impl Task {
     }
 }
 
-/// A picture stands until the next one in a mix, unless there is something wrong between them.
-pub(super) fn came(facts: &mut Facts, shown: &mut BTreeMap<StreamId, Mono>, stream: &StreamId, unit: &Unit) {
+/// Notes what came for a mix: no file tells of it. A picture stands until the next one, unless some between them were lost.
+pub(super) fn came(facts: &mut Facts, last: &mut Last, stream: &StreamId, unit: &Unit) {
+    let happened = facts.of(stream);
     match unit {
         Unit::Sound(sound) => {
             let end = sound.at.plus(ticks_to_ns(sound.duration.into(), 48_000));
-            facts.of(stream).sound.came(sound.at, end);
+            match last.sound_end.replace(end) {
+                Some(before) if sound.after_loss && before < sound.at => {
+                    happened.sound.missing.push((before, sound.at, Cause::Lost));
+                }
+                Some(before) if before < sound.at && sound.at.since(before) < PAUSE_NS => {
+                    happened.sound.came(before, sound.at);
+                }
+                _ => {}
+            }
+            happened.sound.came(sound.at, end);
         }
         Unit::Picture(picture) if picture.after_loss && !picture.key => {
-            facts.of(stream).picture.counts.frames_dropped += 1;
+            happened.picture.counts.frames_dropped += 1;
+            last.lost = true;
         }
         Unit::Picture(picture) => {
-            let before = shown.insert(stream.clone(), picture.at);
-            let from = before.filter(|before| picture.at.since(*before) < STILL_NS).unwrap_or(picture.at);
-            facts.of(stream).picture.came(from, picture.at);
+            let before = last.picture.replace(picture.at).unwrap_or(picture.at);
+            if std::mem::take(&mut last.lost) || picture.after_loss {
+                happened.picture.missing.push((before, picture.at, Cause::Lost));
+                happened.picture.came(picture.at, picture.at);
+            } else {
+                happened.picture.came(before, picture.at);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rules::select::StreamKind;
+    use rules::time::MILLI_NS;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::unit::{Picture, SoundPacket};
+
+    fn ms(ms: i64) -> Mono {
+        Mono(ms * MILLI_NS)
+    }
+
+    fn picture(at: i64, key: bool, after_loss: bool) -> Unit {
+        let (at, data) = (ms(at), Bytes::new());
+        let picture =
+            Picture { at, arrival: at, data, key, after_loss, missing_before: None, config: None, rotation: 0 };
+        Unit::Picture(picture)
+    }
+
+    fn sound(at: i64, after_loss: bool) -> Unit {
+        Unit::Sound(SoundPacket { at: ms(at), arrival: ms(at), data: Bytes::new(), duration: 960, after_loss })
+    }
+
+    #[test]
+    fn what_was_lost_did_not_come_and_what_stood_still_or_was_silent_did() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut facts = Facts::open(dir.path(), true, &Clock::start(), ms(0));
+        let stream = StreamId { user: "u".into(), kind: StreamKind::Screen };
+        let mut last = Last::default();
+        let pictures = [(0, true, false), (40, false, false), (9_000, false, false), (9_100, false, true)];
+        for (at, key, after_loss) in pictures.into_iter().chain([(9_500, true, false), (9_540, false, false)]) {
+            came(&mut facts, &mut last, &stream, &picture(at, key, after_loss));
+        }
+        for (at, after_loss) in [(0, false), (20, false), (420, false), (3_000, false), (3_100, true)] {
+            came(&mut facts, &mut last, &stream, &sound(at, after_loss));
+        }
+        let spans = |spans: &[(Mono, Mono)]| {
+            spans.iter().map(|(from, to)| (from.0 / MILLI_NS, to.0 / MILLI_NS)).collect::<Vec<_>>()
+        };
+        let missing = |missing: &[(Mono, Mono, Cause)]| {
+            assert!(missing.iter().all(|(.., cause)| *cause == Cause::Lost));
+            spans(&missing.iter().map(|(from, to, _)| (*from, *to)).collect::<Vec<_>>())
+        };
+        let both = facts.of(&stream);
+        assert_eq!(spans(&both.picture.came), [(0, 9_000), (9_500, 9_540)]);
+        assert_eq!(missing(&both.picture.missing), [(9_000, 9_500)]);
+        assert_eq!(spans(&both.sound.came), [(0, 440), (3_000, 3_020), (3_100, 3_120)]);
+        assert_eq!(missing(&both.sound.missing), [(3_020, 3_100)]);
     }
 }
