@@ -169,7 +169,9 @@ impl H264 {
             && sps.frame_mbs_only
             && let Ok(now) = sps.frame_num(slice)
         {
-            continuous = follows(*last, now, sps.frame_num_modulus(), missing);
+            // A key frame begins the count anew. One that is missing, with all behind it, is as much as the number says.
+            let hides_key_frame = now != 0 && missing >= u64::from(now);
+            continuous = !hides_key_frame && follows(*last, now, sps.frame_num_modulus(), missing);
             if is_reference {
                 *last = now;
             }

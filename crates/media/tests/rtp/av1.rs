@@ -7,7 +7,7 @@ use media::packet::{RtpPacket, VideoCodec, VideoConfig};
 use crate::fixtures::{AV1, ivf};
 use crate::{STEP, frames, lose_each_packet, packetize, receive};
 
-fn packets(counted: bool, mtu: usize) -> Vec<RtpPacket> {
+pub fn packets(counted: bool, mtu: usize) -> Vec<RtpPacket> {
     packetize::stream(ivf(AV1).iter().map(|unit| packetize::av1(unit, counted, mtu)))
 }
 

@@ -11,7 +11,7 @@ use crate::{STEP, frames, lose_each_packet, packetize, receive};
 
 const MTUS: [usize; 3] = [60, 300, 1_200];
 
-fn packets(file: &[u8], mtu: usize) -> Vec<RtpPacket> {
+pub fn packets(file: &[u8], mtu: usize) -> Vec<RtpPacket> {
     packetize::stream(access_units(file).iter().map(|nals| packetize::h264(nals, mtu)))
 }
 
@@ -126,27 +126,25 @@ fn an_incomplete_picture_is_reported_with_its_reason() {
 
 #[test]
 fn lost_padding_is_no_loss() {
-    let mut packets = Vec::new();
-    for packet in packets_with_gaps(BASELINE) {
-        let last = packet.marker;
-        packets.push(packet);
-        if last {
-            let mut padding: RtpPacket = packets[packets.len() - 1].clone();
-            padding.seq += 1;
-            padding.payload = Arc::new([]);
-            packets.push(padding);
-        }
-    }
+    let mut packets = with_padding(BASELINE);
     check_whole(BASELINE, &frames(receive(VideoCodec::H264, packets.clone())), true);
     packets.retain(|packet| !packet.payload.is_empty());
     check_whole(BASELINE, &frames(receive(VideoCodec::H264, packets)), true);
 }
 
-/// Leaves a sequence number free after each picture.
-fn packets_with_gaps(file: &[u8]) -> Vec<RtpPacket> {
-    let mut packets = packets(file, 300);
-    packets.iter_mut().for_each(|packet| packet.seq += packet.rtp_time / STEP);
-    packets
+/// Padding behind each picture but key frames: behind these it might be another key frame that is missing.
+fn with_padding(file: &[u8]) -> Vec<RtpPacket> {
+    let whole = frames(receive(VideoCodec::H264, packets(file, 300)));
+    let is_key = |time: u64| whole.iter().any(|frame| frame.rtp_time == time && frame.key);
+    let mut padded = Vec::new();
+    for packet in packets(file, 300) {
+        let padding = RtpPacket { payload: Arc::new([]), ..packet.clone() };
+        let wanted = packet.marker && !is_key(packet.rtp_time);
+        padded.push(packet);
+        padded.extend(wanted.then_some(padding));
+    }
+    (1_000..).zip(&mut padded).for_each(|(seq, packet)| packet.seq = seq);
+    padded
 }
 
 #[test]

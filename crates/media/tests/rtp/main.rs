@@ -6,6 +6,7 @@ mod fixtures;
 mod fuzz;
 mod h264;
 mod h265;
+mod losses;
 mod packetize;
 mod vpx;
 

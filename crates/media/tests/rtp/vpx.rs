@@ -7,12 +7,12 @@ use crate::fixtures::{VP8, VP9, VP9_LAYERS, ivf, layers};
 use crate::{STEP, frames, lose_each_packet, packetize, receive};
 use media::bitstream::vp9::layers::Layers;
 
-fn vp8_packets(mtu: usize) -> Vec<RtpPacket> {
+pub fn vp8_packets(mtu: usize) -> Vec<RtpPacket> {
     // The picture id wraps on the way.
     packetize::stream(ivf(VP8).iter().zip(0x7ff8..).map(|(frame, id)| packetize::vp8(frame, id & 0x7fff, mtu)))
 }
 
-fn vp9_packets(mtu: usize) -> Vec<RtpPacket> {
+pub fn vp9_packets(mtu: usize) -> Vec<RtpPacket> {
     packetize::stream(ivf(VP9).iter().zip(0x7ff8..).map(|(frame, id)| packetize::vp9(&[frame], id & 0x7fff, &[], mtu)))
 }
 
