@@ -5,6 +5,8 @@
 
 mod mixing;
 mod seats;
+#[cfg(test)]
+mod stop_tests;
 mod task;
 mod tasks;
 #[cfg(test)]

@@ -236,7 +236,8 @@ impl Task {
 
     /// Takes one unit of a stream; a picture has a form.
     pub fn push(&mut self, stream: &StreamId, form: Option<Form>, unit: &Unit, clock: &Clock, now: Mono) -> Told {
-        let late = self.stopping.is_some_and(|since| unit.arrival() > since);
+        // By capture: a picture that was sent again arrives after those that refer to it.
+        let late = self.stopping.is_some_and(|since| unit.at() > since);
         let unwanted = form.is_some_and(|form| self.job.audio_only || self.target(form.sent) != form.made);
         if late || unwanted {
             return Ok(None);
