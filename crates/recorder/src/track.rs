@@ -148,7 +148,8 @@ impl TrackReceiver {
         user: &UserClock,
         out: &mut Vec<Unit>,
     ) {
-        if self.clock.handle_packet(packet.rtp_time, arrival) {
+        // Padding has the time of what was sent before, whenever it comes.
+        if !packet.payload.is_empty() && self.clock.handle_packet(packet.rtp_time, arrival) {
             tracing::debug!(stream = ?self.stream, "the sender's RTP clock was restarted");
         }
         self.settled_at.get_or_insert(arrival.plus(SETTLE_NS));

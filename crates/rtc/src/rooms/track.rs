@@ -63,6 +63,11 @@ impl Track {
         if self.is_video() { 90_000 } else { 48_000 }
     }
 
+    /// Whether media of the stream has come.
+    pub fn is_stream(&self, ssrc: Ssrc) -> bool {
+        self.layers.iter().any(|layer| layer.ssrc == ssrc)
+    }
+
     /// The layer of a stream. `Err` with the layer when a new stream has taken its place.
     pub fn layer_mut(&mut self, ssrc: Ssrc, rid: Option<&str>, now: Instant) -> Result<&mut Layer, &mut Layer> {
         let rank = rank(rid);

@@ -37,7 +37,9 @@ impl Room {
         let Some((track_id, rid)) = stream_of(me, &packet) else { return };
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(spec) = spec_of(me, track, packet.header.payload_type) else { return };
-        if packet.payload.is_empty() || packet.payload.len() > MAX_PAYLOAD {
+        // Senders find out with it what the network carries.
+        let padding = packet.payload.is_empty();
+        if packet.payload.len() > MAX_PAYLOAD || padding && !track.is_stream(packet.header.ssrc) {
             return;
         }
         let (rate, codec) = (track.rate(), track.codec);
@@ -45,7 +47,9 @@ impl Room {
             Ok(layer) => (layer, false),
             Err(layer) => (layer, true),
         };
-        layer.note_packet(packet.timestamp);
+        if !padding {
+            layer.note_packet(packet.timestamp);
+        }
         let arrival = ctx.micros(packet.timestamp);
         let captured = me.clock.capture(layer.report, packet.header.timestamp, rate, arrival);
         let rank = layer.rank;
@@ -53,7 +57,8 @@ impl Room {
             layer: rank,
             seq: *packet.seq_no,
             rtp: packet.header.timestamp,
-            start: codec.is_none_or(|codec| starts_keyframe(codec, &packet.payload)),
+            start: !padding && codec.is_none_or(|codec| starts_keyframe(codec, &packet.payload)),
+            padding,
             captured,
         };
         let mut keyframe_due = layer.note_start(incoming.start, ctx.now);
@@ -196,7 +201,7 @@ fn write(
     };
     let waits = incoming.layer == target && subscription.forwarder.layer() != Some(target);
     let write =
-        RtpWrite::new(to, numbers.seq.into(), numbers.rtp, ctx.instant(incoming.captured), packet.payload.clone())
+        RtpWrite::new(to, numbers.seq.into(), numbers.rtp, ctx.instant(numbers.captured), packet.payload.clone())
             .marker(packet.header.marker)
             .nackable(true)
             .ext_vals(forwarded.extensions.clone());
