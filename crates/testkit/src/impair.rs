@@ -32,11 +32,27 @@ pub struct Impairment {
     /// Share of datagrams that may overtake others or be overtaken because of jitter; the rest keep their order.
     #[arg(long, default_value_t = 1.0)]
     pub reorder: f64,
+    /// Kilobits per second that the link carries; 0 for no bound. What comes faster waits.
+    #[arg(long, default_value_t = 0)]
+    pub rate_kbits: u32,
+    /// How long a datagram may wait for those before it, in milliseconds; beyond it is lost.
+    #[arg(long, default_value_t = 300)]
+    pub queue_ms: u32,
 }
 
 impl Default for Impairment {
     fn default() -> Self {
-        Self { loss: 0.0, burst_start: 0.0, burst_len: 5.0, duplicate: 0.0, delay_ms: 0, jitter_ms: 0, reorder: 1.0 }
+        Self {
+            loss: 0.0,
+            burst_start: 0.0,
+            burst_len: 5.0,
+            duplicate: 0.0,
+            delay_ms: 0,
+            jitter_ms: 0,
+            reorder: 1.0,
+            rate_kbits: 0,
+            queue_ms: 300,
+        }
     }
 }
 
@@ -75,32 +91,54 @@ pub struct Link {
     rng: StdRng,
     bursting: bool,
     last_in_order: Duration,
+    /// When all that was taken in has gone out at the link's rate.
+    free_at: Duration,
 }
 
 impl Link {
     /// A link whose whole behaviour follows from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), bursting: false, last_in_order: Duration::ZERO }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            bursting: false,
+            last_in_order: Duration::ZERO,
+            free_at: Duration::ZERO,
+        }
     }
 
-    /// Decides about the next datagram, sent at `now`.
+    /// Decides about the next datagram, of so many bytes, sent at `now`.
     ///
     /// Every datagram draws the same count of random numbers whatever the settings, so that changing one setting
     /// leaves the other decisions as they were.
-    pub fn pass(&mut self, imp: &Impairment, now: Duration) -> Fate {
+    pub fn pass(&mut self, imp: &Impairment, now: Duration, bytes: usize) -> Fate {
         let [lost, burst, doubled, free, first, second]: [f64; 6] = self.rng.random();
         self.bursting = if self.bursting { burst >= 1.0 / imp.burst_len } else { burst < imp.burst_start };
         if self.bursting || lost < imp.loss {
             return Fate::Lost;
         }
+        let Some(gone) = self.carry(imp, now, bytes) else { return Fate::Lost };
         let delayed =
-            |draw: f64| now + Duration::from_secs_f64((imp.delay_ms as f64 + imp.jitter_ms as f64 * draw) / 1e3);
+            |draw: f64| gone + Duration::from_secs_f64((imp.delay_ms as f64 + imp.jitter_ms as f64 * draw) / 1e3);
         let mut arrival = delayed(first);
         if free >= imp.reorder {
             arrival = arrival.max(self.last_in_order);
             self.last_in_order = arrival;
         }
         Fate::Arrives(arrival, (doubled < imp.duplicate).then(|| delayed(second)))
+    }
+
+    /// When the datagram has gone out behind those before it; nothing when it would have to wait for too long.
+    fn carry(&mut self, imp: &Impairment, now: Duration, bytes: usize) -> Option<Duration> {
+        if imp.rate_kbits == 0 {
+            return Some(now);
+        }
+        let begins = self.free_at.max(now);
+        if begins - now > Duration::from_millis(imp.queue_ms.into()) {
+            return None;
+        }
+        // Kilobits per second are bits per millisecond.
+        self.free_at = begins + Duration::from_secs_f64(bytes as f64 * 8.0 / f64::from(imp.rate_kbits) / 1e3);
+        Some(self.free_at)
     }
 }
 
@@ -112,7 +150,7 @@ mod tests {
 
     fn fates(imp: Impairment, seed: u64, count: u32) -> Vec<Fate> {
         let mut link = Link::new(seed);
-        (0..count).map(|i| link.pass(&imp, SPACING * i)).collect()
+        (0..count).map(|i| link.pass(&imp, SPACING * i, 1_000)).collect()
     }
 
     fn lost(fates: &[Fate]) -> usize {
@@ -174,6 +212,21 @@ mod tests {
     fn without_reordering_jitter_keeps_the_order() {
         let imp = Impairment { jitter_ms: 60, reorder: 0.0, ..Impairment::default() };
         assert!(arrivals(&fates(imp, 9, 20_000)).is_sorted());
+    }
+
+    #[test]
+    fn a_rate_makes_datagrams_wait_and_loses_what_waits_too_long() {
+        // 1000 bytes each millisecond are 8 Mbit/s; the link carries half of it.
+        let imp = Impairment { rate_kbits: 4_000, queue_ms: 100, ..Impairment::default() };
+        let fates = fates(imp, 1, 2_000);
+        let at = arrivals(&fates);
+        assert!(at.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(2)), "as the rate says");
+        assert!((1_000..=1_051).contains(&at.len()), "{} arrived: half, and what waits at the end", at.len());
+        let waits = fates.iter().zip(0..).filter_map(|(fate, i)| match fate {
+            Fate::Arrives(at, _) => Some(*at - SPACING * i),
+            Fate::Lost => None,
+        });
+        assert!(waits.max().is_some_and(|most| most <= Duration::from_millis(102)));
     }
 
     #[test]

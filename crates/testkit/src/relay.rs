@@ -255,7 +255,7 @@ impl Worker {
             Direction::Up => &mut self.clients[client].up,
             Direction::Down => &mut self.clients[client].down,
         };
-        let Fate::Arrives(first, again) = link.pass(&impairment, now) else {
+        let Fate::Arrives(first, again) = link.pass(&impairment, now, bytes.len()) else {
             count.lost += 1;
             return;
         };

@@ -11,7 +11,8 @@ commands.join = async (url, token, options) => {
 };
 
 // Publishes "camera", "screen_share", "microphone" or "screen_share_audio". Video: width, height, fps, codec,
-// simulcast, bitrate, and whether it is this tab that is shown.
+// simulcast, bitrate, whether it is this tab that is shown, what to give up when bandwidth is short (`degrade`), and whether there
+// is a part of the picture that is hard to encode (`noise`).
 commands.publish = async (source, options = {}) => {
   const sound = source === "microphone" || source === "screen_share_audio";
   const { track, stop } = sound ? await beeper(options) : await (options.tab ? tab(options) : painter(options));
@@ -22,7 +23,7 @@ commands.publish = async (source, options = {}) => {
     dtx: false,
     simulcast: Boolean(options.simulcast),
     videoCodec: options.codec,
-    degradationPreference: "maintain-resolution",
+    degradationPreference: options.degrade ?? "maintain-resolution",
     videoEncoding: sound ? undefined : { maxBitrate: options.bitrate ?? 1_500_000, maxFramerate: options.fps },
   });
   return publications[source].trackSid;
@@ -56,20 +57,31 @@ commands.sent = async (source) => {
 };
 
 // A canvas that shows the marks of the frame that is due.
-function painter({ width, height, fps, user = 0 }) {
+function painter({ width, height, fps, user = 0, noise = false }) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { alpha: false });
   let last = -1;
   const paint = () => {
     const frame = frameAt(wallMs(), fps);
-    if (frame !== last) drawFrame(context, { width, height, fps, user, frame });
+    if (frame !== last) {
+      drawFrame(context, { width, height, fps, user, frame });
+      if (noise) drawNoise(context, width, height);
+    }
     last = frame;
   };
   paint();
   const timer = setInterval(paint, 4);
   const track = canvas.captureStream(fps).getVideoTracks()[0];
   return { track, canvas, stop: () => (clearInterval(timer), track.stop()) };
+}
+
+// Snow in the upper left corner, where no mark is.
+function drawNoise(context, width, height) {
+  const snow = context.createImageData(Math.floor(width / 8), Math.floor(height / 6));
+  const pixels = new Uint32Array(snow.data.buffer);
+  for (let n = 0; n < pixels.length; n++) pixels[n] = 0xff000000 | (Math.random() * 0xffffff);
+  context.putImageData(snow, 0, 0);
 }
 
 // This tab, as a person shares it: all of it shows what `painter` paints.
