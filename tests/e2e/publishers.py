@@ -1,11 +1,11 @@
-"""Participants of a room: the stock Python SDK, the stock browser SDK, and `tapedeck publish`."""
+"""Participants of a room: the stock Python SDK, the stock browser SDK, `tapedeck publish`, and one with odd clocks."""
 
 import json
 import sys
 from pathlib import Path
 
 from browser import Browser
-from process import DEADLINE_S, Process
+from process import DEADLINE_S, ROOT, Process
 from server import BINARY
 from tokens import token
 
@@ -34,6 +34,23 @@ class Synthetic:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class OddClock:
+    """One participant whose RTP clocks jump: see crates/testkit/src/bin/odd-clock.rs; a context."""
+
+    def __init__(self, rooms, room, user, directory, *options):
+        keys = ("--url", rooms.url, "--key", rooms.key, "--secret", rooms.secret)
+        argv = [ROOT / "target/debug/odd-clock", "--room", room, *keys, "--user", user, *options]
+        self.process = Process(f"odd-{user}", argv, directory, stdin=True)
+        self.process.wait_line("publishing")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.popen.stdin.close()
+        self.process.succeed()
 
 
 def option(name, value):
