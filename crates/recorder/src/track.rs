@@ -333,33 +333,50 @@ mod tests {
 
     use super::*;
 
+    fn receiver() -> TrackReceiver {
+        let stream = StreamId { user: "u".into(), kind: StreamKind::Camera };
+        TrackReceiver::new(stream, "video/H264", 90_000, Settings::default()).expect("a codec that is recorded")
+    }
+
+    fn packet(seq: u64, rtp_time: u64, payload: &[u8]) -> TrackPacket {
+        TrackPacket {
+            track_sid: "TR_u".into(),
+            seq,
+            rtp_time,
+            clock_rate: 90_000,
+            payload_type: 96,
+            marker: false,
+            starts_key_frame: seq == 1,
+            payload: payload.into(),
+            arrival: std::time::Instant::now(),
+            rotation: None,
+            audio_level: None,
+        }
+    }
+
     /// A LiveKit server stops sending again what was lost when it is asked for a key frame, until the next one begins.
     #[test]
     fn no_key_frame_is_asked_for_while_one_is_on_its_way() {
-        let stream = StreamId { user: "u".into(), kind: StreamKind::Camera };
-        let settings = Settings::default();
-        let mut receiver =
-            TrackReceiver::new(stream, "video/H264", 90_000, settings).expect("a codec that is recorded");
+        let mut receiver = receiver();
         let (user, mut out) = (UserClock::default(), Vec::new());
         let start = Mono(1_000 * MILLI_NS);
         assert!(!receiver.key_frame_is_due(true, start), "it will begin with a key frame");
         // The first fragment of an IDR picture; the rest is missing.
-        let packet = TrackPacket {
-            track_sid: "TR_u".into(),
-            seq: 1,
-            rtp_time: 0,
-            clock_rate: 90_000,
-            payload_type: 96,
-            marker: false,
-            starts_key_frame: true,
-            payload: [0x7c, 0x85, 1][..].into(),
-            arrival: std::time::Instant::now(),
-            rotation: None,
-            audio_level: None,
-        };
+        let packet = packet(1, 0, &[0x7c, 0x85, 1]);
         receiver.handle_packet(packet, start, start, &user, &mut out);
-        let patience = i64::from(settings.reorder_ms) * MILLI_NS;
+        let patience = i64::from(Settings::default().reorder_ms) * MILLI_NS;
         assert!(!receiver.key_frame_is_due(true, start.plus(patience)));
         assert!(receiver.key_frame_is_due(true, start.plus(patience + SETTLE_NS)), "it will not come any more");
+    }
+
+    #[test]
+    fn padding_of_a_picture_that_stands_still_moves_no_clock() {
+        let mut receiver = receiver();
+        let (user, mut out) = (UserClock::default(), Vec::new());
+        for (seq, ms, payload) in [(1, 0, &[0x65, 0x88][..]), (2, 9_000, &[]), (3, 18_000, &[])] {
+            let at = Mono((1_000 + ms) * MILLI_NS);
+            receiver.handle_packet(packet(seq, 90_000, payload), at, at, &user, &mut out);
+        }
+        assert_eq!((receiver.clock.restarts(), receiver.has_gap()), (0, false));
     }
 }
