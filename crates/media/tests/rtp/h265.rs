@@ -13,7 +13,7 @@ use crate::{STEP, frames, lose_each_packet, packetize, receive};
 const MTUS: [usize; 3] = [60, 300, 1_200];
 const SETS: &[u8] = &[nal::VPS, nal::SPS, nal::PPS];
 
-fn packets(file: &[u8], mtu: usize) -> Vec<RtpPacket> {
+pub fn packets(file: &[u8], mtu: usize) -> Vec<RtpPacket> {
     packetize::stream(h265_units(file).iter().map(|nals| packetize::h265(nals, mtu)))
 }
 

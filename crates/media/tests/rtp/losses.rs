@@ -6,8 +6,8 @@ use media::packet::{EncodedFrame, RtpPacket, VideoCodec};
 use media::rtp::reorder::{Reorder, ReorderConfig};
 use proptest::prelude::*;
 
-use crate::fixtures::{BASELINE, access_units};
-use crate::{STEP, av1, frames, h264, packetize, vpx};
+use crate::fixtures::{BASELINE, SLICES, access_units};
+use crate::{STEP, av1, frames, h264, h265, packetize, vpx};
 
 /// The stream a few times behind itself, so that there are key frames to lose.
 fn repeated(packets: Vec<RtpPacket>, times: u64) -> Vec<RtpPacket> {
@@ -22,9 +22,10 @@ fn repeated(packets: Vec<RtpPacket>, times: u64) -> Vec<RtpPacket> {
 }
 
 /// All pictures of these refer to the one before, but for key frames.
-fn streams(mtu: usize) -> [(VideoCodec, Vec<RtpPacket>); 4] {
+fn streams(mtu: usize) -> [(VideoCodec, Vec<RtpPacket>); 5] {
     [
         (VideoCodec::H264, repeated(h264::packets(BASELINE, mtu), 4)),
+        (VideoCodec::H265, repeated(h265::packets(SLICES, mtu), 2)),
         (VideoCodec::Vp8, vpx::vp8_packets(mtu)),
         (VideoCodec::Vp9, vpx::vp9_packets(mtu)),
         (VideoCodec::Av1, repeated(av1::packets(true, mtu), 2)),
