@@ -332,8 +332,28 @@ mod tests {
         assert_eq!((a.stats().sent, a.stats().send_drops), (150, 0));
     }
 
+    /// The kernel begins to note times some moments after the first socket of all asked for them, and tells the time of
+    /// reading until then. Goes on noting them while the socket that this gives is there.
+    fn with_kernel_times() -> BatchSocket {
+        let mut socket = BatchSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
+        let mut queue = SendQueue::default();
+        for _ in 0..200 {
+            queue.push(socket.local_addr(), b"when");
+            socket.send(&mut queue);
+            let sent_by = Instant::now();
+            std::thread::sleep(Duration::from_millis(50));
+            let mut noted = false;
+            socket.recv_batch(|_, at, _| noted = at < sent_by + Duration::from_millis(25)).expect("reads");
+            if noted {
+                return socket;
+            }
+        }
+        panic!("the kernel notes no times");
+    }
+
     #[test]
     fn batches_keep_order_sender_and_kernel_time() {
+        let _notes = with_kernel_times();
         exchange("127.0.0.1:0");
         exchange("[::1]:0");
     }
