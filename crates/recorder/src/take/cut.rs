@@ -21,7 +21,7 @@ use crate::video::{RATE, VideoLane};
 const PATIENCE_NS: i64 = 3 * SECOND_NS;
 /// Sound is remembered from so long before the cut on.
 const NEAR_NS: i64 = 5 * SECOND_NS;
-/// The same for the bound in bytes: this part of it.
+/// The same for the bound in bytes: what comes within that time, as fast as it came so far, or this part of the bound.
 const NEAR_PART: u64 = 16;
 
 /// The file before the present one, as long as its sound is not complete.
@@ -58,9 +58,11 @@ impl Age {
         let length = now.since(file.file.epoch);
         let most = settings.max_file_ms.saturating_mul(MILLI_NS);
         let (size, largest) = (file.file.writer.size(), settings.max_file_bytes);
+        let comes = u128::from(size) * NEAR_NS as u128 / length.max(1) as u128;
+        let near = comes.max(u128::from(largest / NEAR_PART));
         if length >= most || size >= largest {
             Age::Due
-        } else if length >= most - NEAR_NS || size >= largest - largest / NEAR_PART {
+        } else if length >= most - NEAR_NS || u128::from(size) + near >= u128::from(largest) {
             Age::Near
         } else {
             Age::Young

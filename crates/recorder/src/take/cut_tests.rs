@@ -40,11 +40,22 @@ fn read(finished: &Finished, path: &std::path::Path) -> Heard {
     heard
 }
 
+/// As `record_within`, with files of at most so many ms.
+fn record(plan: AudioPlan, max_file_ms: i64, seconds: i64, late: (i64, i64), camera: fn(i64) -> bool) -> Vec<Heard> {
+    record_within(Settings { max_file_ms, ..Settings::default() }, plan, seconds, late, camera)
+}
+
 /// Sends `seconds` of picture (25 a second, every 25th a key frame, as `camera` says for each second) and sound that
 /// arrive late by so many ms, and gives the files.
-fn record(plan: AudioPlan, max_file_ms: i64, seconds: i64, late: (i64, i64), camera: fn(i64) -> bool) -> Vec<Heard> {
+fn record_within(
+    settings: Settings,
+    plan: AudioPlan,
+    seconds: i64,
+    late: (i64, i64),
+    camera: fn(i64) -> bool,
+) -> Vec<Heard> {
     let mut user = User::new(plan);
-    user.take.as_mut().expect("a take").plan.settings.max_file_ms = max_file_ms;
+    user.take.as_mut().expect("a take").plan.settings = settings;
     let packets = rising_tone(seconds);
     let mut events = Vec::new();
     for (n, packet) in packets.iter().enumerate() {
@@ -122,6 +133,28 @@ fn files_behind_each_other_are_what_one_would_be() {
         assert!(length.abs_diff(whole[0].length) < Duration::from_millis(25), "{late:?}: {length:?}");
         let ends = parts[0].sound.len() as f64 / 48_000.0;
         assert!((ends - parts[0].length.as_secs_f64()).abs() < 0.002, "{late:?}: sound and picture end together");
+    }
+}
+
+#[test]
+fn a_file_that_is_as_large_as_files_may_be_is_followed_by_another() {
+    for late in [(0, 0), (700, 0), (0, 900)] {
+        let whole = record(AAC, 1 << 40, 12, late, |_| true);
+        // Less than a fragment is missing to the bound when it is a sixteenth: that alone would tell too late.
+        for max_file_bytes in [45_000, 60_000] {
+            let settings = Settings { max_file_bytes, ..Settings::default() };
+            let parts = record_within(settings, AAC, 12, late, |_| true);
+            let told = format!("{late:?}, {max_file_bytes} bytes, {} files", parts.len());
+            assert!(parts.len() > 2, "{told}");
+            let pictures: usize = parts.iter().map(|file| file.pictures.len()).sum();
+            assert_eq!(pictures, whole[0].pictures.len(), "{told}: every picture once");
+            assert!(parts.iter().all(|file| file.pictures[0] == 0), "{told}");
+            let (sound, expected) = (join(&parts), &whole[0].sound);
+            assert!(sound.len().abs_diff(expected.len()) <= 1024, "{told}: {} {}", sound.len(), expected.len());
+            // But for the end, which each encoder meets in its own way.
+            let apart = difference(&sound, &expected[..11 * 48_000]);
+            assert!(apart < 0.02, "{told}: the sound differs by {apart}");
+        }
     }
 }
 
