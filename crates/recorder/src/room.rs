@@ -3,6 +3,8 @@
 //! [`Room`] is driven by [`crate::child`]: events of the subscriber and commands in, reports out, `handle_time` every few
 //! milliseconds.
 
+#[cfg(test)]
+mod idle_tests;
 mod mixing;
 mod seats;
 #[cfg(test)]
