@@ -31,7 +31,7 @@ commands.seek = async (seconds) => {
   return { time_s: video.currentTime, luma };
 };
 
-// Plays on until that time and says how many frames were shown and how many were broken.
+// Plays on until that time, and says where it came, how many frames were shown and how many were broken.
 commands.playTo = async (seconds) => {
   await video.play();
   await new Promise((resolve, reject) => {
@@ -41,7 +41,8 @@ commands.playTo = async (seconds) => {
   });
   video.pause();
   const quality = video.getVideoPlaybackQuality();
-  return { shown: quality.totalVideoFrames - quality.droppedVideoFrames, corrupted: quality.corruptedVideoFrames };
+  const shown = quality.totalVideoFrames - quality.droppedVideoFrames;
+  return { time_s: video.currentTime, shown, corrupted: quality.corruptedVideoFrames };
 };
 
 // The sound decoded as a whole.
