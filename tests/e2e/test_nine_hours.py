@@ -1,5 +1,9 @@
-"""Nine hours of one stream with all rules in them, sixty times as fast: each "hour" of the plan lasts a minute, and so do
-the limits: a file four of them, a gap that is filled one."""
+"""Nine hours of one stream, sixty times as fast: each "hour" of the plan lasts a minute, and so do the limits: a file four
+of them, a gap that is filled one.
+
+It covers a camera that is off, absences that are filled and one that ends the file, and a file as long as one may be. It does
+not cover what an hour of real time may bring: drifting clocks, wrapping RTP times, and files of that size.
+"""
 
 import time
 from threading import Event
