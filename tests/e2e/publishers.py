@@ -109,6 +109,9 @@ class WebPublisher:
     def mute(self, source, muted):
         self.browser.call("mute", source, muted)
 
+    def hush(self, source, silent):
+        self.browser.call("hush", source, silent)
+
     def unpublish(self, source):
         self.browser.call("unpublish", source)
 

@@ -2,6 +2,7 @@
 let room;
 const publications = {};
 const stops = {};
+const gates = {};
 
 // Connects; `options` are those of the SDK's Room, e.g. `{ singlePeerConnection: false }`.
 commands.join = async (url, token, options) => {
@@ -12,15 +13,17 @@ commands.join = async (url, token, options) => {
 
 // Publishes "camera", "screen_share", "microphone" or "screen_share_audio". Video: width, height, fps, codec,
 // simulcast, bitrate, whether it is this tab that is shown, what to give up when bandwidth is short (`degrade`), and whether there
-// is a part of the picture that is hard to encode (`noise`).
+// is a part of the picture that is hard to encode (`noise`). Sound: whether silence is left out (`dtx`), and `stereo`.
 commands.publish = async (source, options = {}) => {
   const sound = source === "microphone" || source === "screen_share_audio";
-  const { track, stop } = sound ? await beeper(options) : await (options.tab ? tab(options) : painter(options));
+  const { track, stop, gate } = sound ? await beeper(options) : await (options.tab ? tab(options) : painter(options));
   stops[source] = stop;
+  gates[source] = gate;
   publications[source] = await room.localParticipant.publishTrack(track, {
     source,
     red: false,
-    dtx: false,
+    dtx: Boolean(options.dtx),
+    forceStereo: options.stereo,
     simulcast: Boolean(options.simulcast),
     videoCodec: options.codec,
     degradationPreference: options.degrade ?? "maintain-resolution",
@@ -32,6 +35,11 @@ commands.publish = async (source, options = {}) => {
 commands.mute = async (source, muted) => {
   const { track } = publications[source];
   await (muted ? track.mute() : track.unmute());
+};
+
+// Digital silence instead of the tone, or the tone again.
+commands.hush = (source, silent) => {
+  gates[source].gain.value = silent ? 0 : 1;
 };
 
 commands.unpublish = async (source) => {
@@ -95,17 +103,28 @@ async function tab({ width, height, fps, user }) {
   return { track, stop: () => (stop(), track.stop()) };
 }
 
-// Beeps on the same clock as the flashes of `painter`.
-async function beeper({ user = 0 }) {
+// Beeps on the same clock as the flashes of `painter`; in stereo at the left, and at the right the next user's tone.
+async function beeper({ user = 0, stereo }) {
   const audio = new AudioContext({ sampleRate: 48000, latencyHint: 0.02 });
   await audio.resume();
   const destination = audio.createMediaStreamDestination();
-  startTone(audio, destination, user);
+  const gate = new GainNode(audio);
+  gate.connect(destination);
+  if (stereo) {
+    const sides = new ChannelMergerNode(audio, { numberOfInputs: 2 });
+    sides.connect(gate);
+    startTone(audio, sides, user);
+    const right = new OscillatorNode(audio, { frequency: toneHz(user + 1) });
+    right.connect(new GainNode(audio, { gain: BEEP_LEVEL })).connect(sides, 0, 1);
+    right.start();
+  } else {
+    startTone(audio, gate, user);
+  }
   const schedule = () => scheduleBeeps(audio);
   schedule();
   const timer = setInterval(schedule, 250);
   const track = destination.stream.getAudioTracks()[0];
-  return { track, stop: () => (clearInterval(timer), track.stop(), audio.close()) };
+  return { track, gate, stop: () => (clearInterval(timer), track.stop(), audio.close()) };
 }
 
 obey();
