@@ -27,8 +27,6 @@ use rated::Rated;
 pub const OPUS_DELAY: i64 = 312;
 /// At most this much of a loss (100 ms) is concealed; what is missing beyond it and not recovered is silence.
 const CONCEAL_MAX: i64 = 4_800;
-/// Sound that is away for less than this (a second), and was not lost, was silent.
-const PAUSE: i64 = 48_000;
 /// What a lane remembers of its sound while the file may have to be cut before the end of it: frames of 21 ms, or packets.
 const REMEMBERED: usize = 256;
 /// An encoder decides on a frame by the ones behind it, so many of them,

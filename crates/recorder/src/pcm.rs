@@ -12,8 +12,9 @@ pub const FRAME: i64 = 1024;
 const STRETCH_RANGE: i64 = 480;
 /// Offsets below this (half a millisecond) are rounding.
 const TOLERANCE: i64 = 24;
-/// Gaps from this length on (one second) are jumped over instead of being encoded as silence.
-const JUMP_FROM: i64 = 48_000;
+/// Gaps from this length on (one second) are jumped over instead of being encoded as silence. What is away for less, and was
+/// not lost, was silent: senders leave that out (DTX).
+pub const JUMP_FROM: i64 = 48_000;
 /// A block that follows a gap fades in over this many samples, so that it does not click.
 const FADE: usize = 96;
 

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use media::mp4::{Sample, TrackId, Writer};
 
-use super::{OPUS_DELAY, PAUSE, REMEMBERED, Sound, Told};
+use super::{OPUS_DELAY, REMEMBERED, Sound, Told};
 use crate::Result;
+use crate::pcm::JUMP_FROM;
 
 /// Offsets of kept packets below this (10 ms) are taken as drift and move them; larger ones are gaps.
 const KEPT_RANGE: i64 = 480;
@@ -57,7 +58,7 @@ impl OpusLane {
             let heard = self.base - OPUS_DELAY;
             if sound.after_loss {
                 self.told.missing.push((self.next + heard, dts + heard));
-            } else if dts - self.next < PAUSE {
+            } else if dts - self.next < JUMP_FROM {
                 self.told.silent.push((last + heard, dts + heard));
             }
         }

@@ -249,7 +249,13 @@ impl Task {
             },
             Output::Mix(mix) => {
                 if mix.records(stream) {
-                    account::came(&mut self.facts, self.last.entry(stream.clone()).or_default(), stream, unit);
+                    // For every packet: the id is copied for the first only.
+                    if !self.last.contains_key(stream) {
+                        self.last.insert(stream.clone(), account::Last::default());
+                    }
+                    if let Some(last) = self.last.get_mut(stream) {
+                        account::came(&mut self.facts, last, stream, unit);
+                    }
                 }
                 mix.push(stream, unit.clone());
                 Ok(None)

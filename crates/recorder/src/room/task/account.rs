@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use rules::ledger::{Cause, Media, Presence};
 use rules::select::StreamId;
-use rules::time::{Mono, SECOND_NS, ticks_to_ns};
+use rules::time::{Mono, ticks_to_ns};
 
 use super::{Output, Task};
 use crate::facts::Facts;
+use crate::pcm::JUMP_FROM;
 use crate::room::tracks::Tracks;
 use crate::room::{Room, user_clock};
 use crate::tally::Happened;
 use crate::unit::Unit;
-
-/// Sound that is away for less than this (a second), and was not lost, was silent: senders leave that out (DTX).
-const PAUSE_NS: i64 = SECOND_NS;
 
 /// What came last of a stream in a mix.
 #[derive(Debug, Default)]
@@ -135,7 +133,7 @@ pub(super) fn came(facts: &mut Facts, last: &mut Last, stream: &StreamId, unit: 
                 Some(before) if sound.after_loss && before < sound.at => {
                     happened.sound.missing.push((before, sound.at, Cause::Lost));
                 }
-                Some(before) if before < sound.at && sound.at.since(before) < PAUSE_NS => {
+                Some(before) if before < sound.at && sound.at.since(before) < ticks_to_ns(JUMP_FROM, 48_000) => {
                     happened.sound.came(before, sound.at);
                 }
                 _ => {}
