@@ -6,8 +6,6 @@ mod backoff;
 mod event;
 mod key_frames;
 mod link;
-#[cfg(test)]
-mod loss_tests;
 mod path;
 mod peer;
 mod publish;
@@ -20,6 +18,8 @@ mod streams;
 mod subscribe;
 mod tracks;
 mod wanted;
+#[cfg(test)]
+mod wire_tests;
 
 pub use event::{
     ClientStats, CloseReason, Participant, Quality, RoomEvent, Rotation, Track, TrackKind, TrackLayer, TrackPacket,

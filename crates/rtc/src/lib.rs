@@ -7,5 +7,6 @@ pub mod fuzzing;
 mod keyframe;
 pub mod proto;
 pub mod rooms;
+mod rtp_time;
 pub mod token;
 pub mod udp;

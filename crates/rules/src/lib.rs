@@ -3,6 +3,7 @@
 //! time, and why some is missing. No I/O, no clock, no async; the build and `./do lint` see to that.
 
 pub mod admission;
+pub mod arrivals;
 pub mod calendar;
 pub mod error;
 pub mod file_name;

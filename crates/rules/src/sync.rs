@@ -7,6 +7,7 @@
 //! Sound leads: when the first reports correct a user's audio against the video, the audio keeps its place and the
 //! video moves, because moving a picture by some milliseconds is invisible and stretching sound is not.
 
+use crate::arrivals::ArrivalFloor;
 use crate::ledger::Measured;
 use crate::time::{MILLI_NS, Mono, SECOND_NS, Wall, ticks_to_ns};
 
@@ -76,9 +77,12 @@ impl UserClock {
         let rise = self.moved_at.map_or(0, |at| arrival.since(at).max(0)) / (SECOND_NS / IDEAL_RISE);
         self.ideal = Some(self.ideal.map_or(seen, |ideal| seen.min(ideal.saturating_add(rise))));
         let sound = pace == Pace::Sound;
-        if self.offset.is_none() || (sound && !self.led_by_sound) {
+        // A report that contradicts the arrivals is wrong: nothing is led by it.
+        let place = place.filter(|place| CREDIBLE_NS.contains(&seen.saturating_sub(*place)));
+        let leads = sound && place.is_some();
+        if self.offset.is_none() || (leads && !self.led_by_sound) {
             self.offset = Some(place.unwrap_or(seen));
-            self.led_by_sound = sound;
+            self.led_by_sound = leads;
             self.moved_at = Some(arrival);
         }
         self.approach_ideal(arrival);
@@ -241,50 +245,6 @@ impl TrackClock {
     fn media_ns(&self, rtp_time: u64) -> i64 {
         // Extended RTP time counts up from a 32-bit start: years of media stay far below this bound.
         ticks_to_ns(rtp_time.min(i64::MAX as u64) as i64, self.rate).min(i64::MAX / 8)
-    }
-}
-
-/// The shortest way packets took lately: the minimum over the last one to two windows of ten seconds, so that a slow
-/// drift of the sender's clock is followed.
-#[derive(Debug, Clone, Default)]
-struct ArrivalFloor {
-    current: Option<i64>,
-    previous: Option<i64>,
-    window_start: Option<Mono>,
-    /// The minimum of the first window, and when that began; and the same of the last one that is over.
-    measured: Option<[(i64, Mono); 2]>,
-}
-
-impl ArrivalFloor {
-    const WINDOW_NS: i64 = 10 * SECOND_NS;
-    /// A jitter of a millisecond is 33 ppm then.
-    const DRIFT_AFTER_NS: i64 = 30 * SECOND_NS;
-
-    fn add(&mut self, base: i64, arrival: Mono) {
-        let start = *self.window_start.get_or_insert(arrival);
-        if arrival.since(start) > Self::WINDOW_NS {
-            if let Some(least) = self.current {
-                let (first, last) = (self.measured.map_or((least, start), |[first, _]| first), (least, start));
-                self.measured = Some([first, last]);
-            }
-            self.previous = self.current.take();
-            self.window_start = Some(arrival);
-        }
-        self.current = Some(self.current.map_or(base, |least| least.min(base)));
-    }
-
-    /// How much faster than the recorder's clock the track's runs, in millionths; once both were watched for long enough.
-    fn drift_ppm(&self) -> Option<f64> {
-        let [(first, began), (last, at)] = self.measured?;
-        let elapsed = at.since(began);
-        (elapsed >= Self::DRIFT_AFTER_NS).then(|| first.saturating_sub(last) as f64 * 1e6 / elapsed as f64)
-    }
-
-    fn floor(&self) -> Option<i64> {
-        match (self.current, self.previous) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
     }
 }
 

@@ -68,6 +68,34 @@ fn reports_bring_picture_to_sound_and_leave_the_sound_alone() {
     }
 }
 
+/// Some libraries report an RTP time of nothing until they know better.
+#[test]
+fn a_first_report_without_sense_leads_nothing() {
+    let mut user = UserClock::default();
+    let mut audio = TrackClock::new(48_000, Pace::Sound);
+    let mut video = TrackClock::new(90_000, Pace::Picture);
+    for i in 0..1000i64 {
+        let ms = i * 10;
+        audio.handle_packet(rtp(1 << 33, 48_000, ms), at(ms + 5));
+        video.handle_packet(rtp(1 << 30, 90_000, ms), at(ms + 40));
+        let mut report = |clock: &mut TrackClock, rtp_time| {
+            clock.handle_report(&mut user, Wall(NTP_START + ms * MILLI_NS), rtp_time, at(ms + 2));
+        };
+        match ms {
+            500 => report(&mut audio, 1 << 32),
+            1000 | 3000 => report(&mut video, rtp(1 << 30, 90_000, ms)),
+            2000 => report(&mut audio, rtp(1 << 33, 48_000, ms)),
+            _ => {}
+        }
+        let a = audio.place(&user, rtp(1 << 33, 48_000, ms)).since(at(ms));
+        let v = video.place(&user, rtp(1 << 30, 90_000, ms)).since(at(ms));
+        assert!((0..=10 * MILLI_NS).contains(&a), "audio moved to {a} ns at {ms} ms");
+        if ms > 4000 {
+            assert!((a - v).abs() <= DEAD_BAND_NS + SETTLED_NS, "offset {} at {ms} ms", a - v);
+        }
+    }
+}
+
 #[test]
 fn drift_of_the_rtp_clock_is_followed() {
     let mut user = UserClock::default();

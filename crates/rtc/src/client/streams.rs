@@ -13,6 +13,7 @@ use super::sdp::Section;
 use super::{RoomEvent, Rotation, TrackPacket};
 use crate::keyframe::starts_keyframe;
 use crate::rooms::VideoCodec;
+use crate::rtp_time::RtpTime;
 
 /// The streams of one peer connection.
 #[derive(Default)]
@@ -209,43 +210,9 @@ fn unix_ns(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or_else(|before| -ns(before.duration()), ns)
 }
 
-/// RTP time extended to 64 bits. Starts one wrap up, so that earlier times never fall below zero.
-#[derive(Debug, Clone, Copy)]
-struct RtpTime {
-    newest: u64,
-}
-
-impl RtpTime {
-    fn starting_at(wire: u32) -> RtpTime {
-        RtpTime { newest: (1 << 32) + u64::from(wire) }
-    }
-
-    /// The extended time nearest to the newest packet's.
-    fn near(self, wire: u32) -> u64 {
-        let step = wire.wrapping_sub(self.newest as u32) as i32;
-        self.newest.saturating_add_signed(i64::from(step))
-    }
-
-    fn advance(&mut self, wire: u32) -> u64 {
-        let time = self.near(wire);
-        self.newest = self.newest.max(time);
-        time
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn time_goes_on_over_roll_overs_and_back_for_late_packets() {
-        let mut time = RtpTime::starting_at(u32::MAX - 10);
-        let start = time.newest;
-        assert_eq!(time.advance(5), start + 16);
-        assert_eq!(time.advance(u32::MAX), start + 10);
-        assert_eq!(time.near(6), start + 17);
-        assert_eq!(time.newest, start + 16);
-    }
 
     #[test]
     fn an_ssrc_finds_its_track_before_the_section_does() {

@@ -1,6 +1,10 @@
 //! The publisher's clock: RTP time of its streams to the moment of capture, by its sender reports. All times are
 //! microseconds; `local` is the server's monotonic clock, `ntp` the publisher's wall clock.
 
+use crate::rtp_time::RtpTime;
+use rules::arrivals::ArrivalFloor;
+use rules::time::{Mono, ticks_to_ns};
+
 /// A moment in microseconds on one of the two clocks.
 pub type Micros = i64;
 
@@ -10,6 +14,8 @@ const MAX_AGE: Micros = 10_000_000;
 const MAX_AHEAD: Micros = 1_000_000;
 /// A change beyond this is the publisher setting its clock, not jitter or drift.
 const CLOCK_STEP: Micros = 5_000_000;
+/// A packet that would come further from the fastest ones than this shows that the RTP clock was restarted.
+const RESTARTED_NS: std::ops::RangeInclusive<i64> = -500_000_000..=4_000_000_000;
 /// How fast the offset follows a publisher whose clock is slow, in microseconds per report (about one a second).
 const FOLLOW_PER_REPORT: Micros = 200;
 
@@ -25,6 +31,36 @@ impl Report {
     pub fn ntp_of(&self, rtp: u32, rate: u32) -> Micros {
         let ticks = i64::from(rtp.wrapping_sub(self.rtp) as i32);
         self.ntp.saturating_add(ticks * 1_000_000 / i64::from(rate))
+    }
+}
+
+/// The clock of one RTP stream: what the newest report says of it, and what its packets do.
+#[derive(Debug)]
+pub struct StreamClock {
+    rate: u32,
+    pub report: Option<Report>,
+    time: Option<RtpTime>,
+    arrivals: ArrivalFloor,
+}
+
+impl StreamClock {
+    /// Of a stream of `rate` Hz.
+    pub fn new(rate: u32) -> Self {
+        Self { rate, report: None, time: None, arrivals: ArrivalFloor::default() }
+    }
+
+    /// When media with this RTP time would have arrived, had it come as fast as the fastest lately: one packet alone
+    /// tells of the network's jitter. Never later than `arrival`.
+    fn by_arrivals(&mut self, rtp: u32, arrival: Micros) -> Micros {
+        let time = self.time.get_or_insert_with(|| RtpTime::starting_at(rtp)).advance(rtp);
+        let media_ns = ticks_to_ns(time as i64, self.rate);
+        let arrival = Mono(arrival.saturating_mul(1_000));
+        let base = arrival.0.saturating_sub(media_ns);
+        if self.arrivals.floor().is_some_and(|floor| !RESTARTED_NS.contains(&base.saturating_sub(floor))) {
+            self.arrivals = ArrivalFloor::default();
+        }
+        self.arrivals.add(base, arrival);
+        self.arrivals.floor().unwrap_or(base).saturating_add(media_ns) / 1_000
     }
 }
 
@@ -45,14 +81,15 @@ impl PublisherClock {
         });
     }
 
-    /// The capture time of a packet on the server's clock, never later than its `arrival`; the arrival itself while
-    /// there is no report that fits.
-    pub fn capture(&mut self, report: Option<Report>, rtp: u32, rate: u32, arrival: Micros) -> Micros {
-        let (Some(offset), Some(report)) = (self.offset, report) else { return arrival };
-        let captured = report.ntp_of(rtp, rate).saturating_add(offset);
+    /// The capture time of a packet on the server's clock, never later than its `arrival`; by how the stream's packets
+    /// arrive while there is no report that fits.
+    pub fn capture(&mut self, stream: &mut StreamClock, rtp: u32, arrival: Micros) -> Micros {
+        let by_arrivals = stream.by_arrivals(rtp, arrival);
+        let (Some(offset), Some(report)) = (self.offset, stream.report) else { return by_arrivals };
+        let captured = report.ntp_of(rtp, stream.rate).saturating_add(offset);
         let ahead = captured.saturating_sub(arrival);
         if !(-MAX_AGE..=MAX_AHEAD).contains(&ahead) {
-            return arrival;
+            return by_arrivals;
         }
         if ahead > 0 {
             // The reports so far were slower than this packet: the true offset is smaller.
@@ -69,16 +106,20 @@ mod tests {
 
     const HOUR: Micros = 3_600_000_000;
 
+    fn reported(rate: u32, ntp: Micros, rtp: u32) -> StreamClock {
+        StreamClock { report: Some(Report { ntp, rtp }), ..StreamClock::new(rate) }
+    }
+
     #[test]
     fn streams_of_one_publisher_share_one_clock() {
         let mut clock = PublisherClock::default();
         // Publisher's clock is an hour behind; report took 30 ms, media takes 50 ms.
         clock.on_report(1_000_000, HOUR + 1_030_000);
-        let sound = Report { ntp: 1_000_000, rtp: u32::MAX - 10 };
-        let picture = Report { ntp: 1_000_000, rtp: 90_000 };
+        let mut sound = reported(48_000, 1_000_000, u32::MAX - 10);
+        let mut picture = reported(90_000, 1_000_000, 90_000);
         let arrival = HOUR + 2_050_000;
-        let a = clock.capture(Some(sound), (u32::MAX - 10).wrapping_add(48_000), 48_000, arrival);
-        let v = clock.capture(Some(picture), 180_000, 90_000, arrival);
+        let a = clock.capture(&mut sound, (u32::MAX - 10).wrapping_add(48_000), arrival);
+        let v = clock.capture(&mut picture, 180_000, arrival);
         assert_eq!((a, v), (HOUR + 2_030_000, HOUR + 2_030_000));
     }
 
@@ -86,20 +127,36 @@ mod tests {
     fn capture_is_never_after_arrival() {
         let mut clock = PublisherClock::default();
         clock.on_report(0, 400_000);
-        let report = Some(Report { ntp: 0, rtp: 0 });
-        assert_eq!(clock.capture(report, 90_000, 90_000, 1_010_000), 1_010_000);
-        assert_eq!(clock.capture(report, 180_000, 90_000, 2_030_000), 2_010_000, "the smaller offset was kept");
+        let mut stream = reported(90_000, 0, 0);
+        assert_eq!(clock.capture(&mut stream, 90_000, 1_010_000), 1_010_000);
+        assert_eq!(clock.capture(&mut stream, 180_000, 2_030_000), 2_010_000, "the smaller offset was kept");
     }
 
     #[test]
     fn without_fitting_reports_the_arrival_counts() {
         let mut clock = PublisherClock::default();
-        assert_eq!(clock.capture(None, 5, 90_000, 77), 77);
+        assert_eq!(clock.capture(&mut StreamClock::new(90_000), 5, 77), 77);
         clock.on_report(0, 0);
-        let report = Some(Report { ntp: 0, rtp: 0 });
-        assert_eq!(clock.capture(report, 90_000 * 60, 90_000, 77), 77, "RTP clock jumped ahead");
-        assert_eq!(clock.capture(report, 0, 90_000, 60_000_000), 60_000_000, "or stood still");
-        assert_eq!(clock.capture(report, 90_000, 90_000, 1_000_000), 1_000_000);
+        assert_eq!(clock.capture(&mut reported(90_000, 0, 0), 90_000 * 60, 77), 77, "RTP clock jumped ahead");
+        assert_eq!(clock.capture(&mut reported(90_000, 0, 0), 0, 60_000_000), 60_000_000, "or stood still");
+        assert_eq!(clock.capture(&mut reported(90_000, 0, 0), 90_000, 1_000_000), 1_000_000);
+    }
+
+    #[test]
+    fn without_reports_jitter_is_no_part_of_the_time() {
+        let (mut clock, mut stream) = (PublisherClock::default(), StreamClock::new(48_000));
+        let mut capture = |number: u32, late: Micros| {
+            let rtp = (u32::MAX - 1_000).wrapping_add(number * 960);
+            clock.capture(&mut stream, rtp, i64::from(number) * 20_000 + late)
+        };
+        assert_eq!(capture(0, 30_000), 30_000);
+        assert_eq!(capture(1, 10_000), 30_000);
+        assert_eq!(
+            [capture(3, 50_000), capture(2, 60_000)],
+            [70_000, 50_000],
+            "as fast as the fastest, overtaken or not"
+        );
+        assert_eq!(capture(2_000, 8_000_000), 48_000_000, "and anew after the RTP clock was moved");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A published track: its layers as they flow, and who gets it.
 
-use super::clock::Report;
+use super::clock::StreamClock;
 use super::config::VideoCodec;
 use super::peer::Pid;
 use crate::proto;
@@ -26,7 +26,7 @@ pub struct Layer {
     /// 0 is the smallest picture.
     pub rank: u8,
     pub ssrc: Ssrc,
-    pub report: Option<Report>,
+    pub clock: StreamClock,
     last_packet: Instant,
     last_request: Option<Instant>,
     /// A key frame was asked for too soon after the last request, and none has started since.
@@ -70,16 +70,16 @@ impl Track {
 
     /// The layer of a stream. `Err` with the layer when a new stream has taken its place.
     pub fn layer_mut(&mut self, ssrc: Ssrc, rid: Option<&str>, now: Instant) -> Result<&mut Layer, &mut Layer> {
-        let rank = rank(rid);
+        let (rank, rate) = (rank(rid), self.rate());
         let found = self.layers.iter().position(|layer| layer.rank == rank);
         let (at, fresh) = match found {
             Some(at) if self.layers[at].ssrc == ssrc => (at, false),
             Some(at) => {
-                self.layers[at] = Layer::new(rank, ssrc, now);
+                self.layers[at] = Layer::new(rank, ssrc, rate, now);
                 (at, true)
             }
             None => {
-                self.layers.push(Layer::new(rank, ssrc, now));
+                self.layers.push(Layer::new(rank, ssrc, rate, now));
                 (self.layers.len() - 1, false)
             }
         };
@@ -119,8 +119,9 @@ impl Track {
 }
 
 impl Layer {
-    fn new(rank: u8, ssrc: Ssrc, now: Instant) -> Self {
-        Self { rank, ssrc, report: None, last_packet: now, last_request: None, wanted: false }
+    fn new(rank: u8, ssrc: Ssrc, rate: u32, now: Instant) -> Self {
+        let clock = StreamClock::new(rate);
+        Self { rank, ssrc, clock, last_packet: now, last_request: None, wanted: false }
     }
 
     pub fn note_packet(&mut self, now: Instant) {

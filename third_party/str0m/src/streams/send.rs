@@ -1143,11 +1143,10 @@ impl StreamTx {
         let clock_rate = self.clock_rate?;
         let t = MediaTime::new(t_u32 as u64, clock_rate);
 
-        // Wallclock needs to be in the past.
+        // Media may be written ahead of its wallclock: the RTP time of now is the smaller one then.
         if w > now {
-            let delta = w - now;
-            debug!("write_rtp wallclock is in the future: {:?}", delta);
-            return None;
+            let ahead = MediaTime::from(w - now).rebase(clock_rate).numer() as u32;
+            return Some(MediaTime::new(t_u32.wrapping_sub(ahead) as u64, clock_rate));
         }
         let offset = now - w;
 

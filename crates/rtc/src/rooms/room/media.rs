@@ -42,7 +42,7 @@ impl Room {
         if packet.payload.len() > MAX_PAYLOAD || padding && !track.is_stream(packet.header.ssrc) {
             return;
         }
-        let (rate, codec) = (track.rate(), track.codec);
+        let codec = track.codec;
         let (layer, replaced) = match track.layer_mut(packet.header.ssrc, rid.as_deref(), packet.timestamp) {
             Ok(layer) => (layer, false),
             Err(layer) => (layer, true),
@@ -51,7 +51,9 @@ impl Room {
             layer.note_packet(packet.timestamp);
         }
         let arrival = ctx.micros(packet.timestamp);
-        let captured = me.clock.capture(layer.report, packet.header.timestamp, rate, arrival);
+        // Padding has the RTP time of the picture before, whenever it comes.
+        let captured =
+            if padding { arrival } else { me.clock.capture(&mut layer.clock, packet.header.timestamp, arrival) };
         let rank = layer.rank;
         let incoming = Incoming {
             layer: rank,
@@ -87,7 +89,7 @@ impl Room {
         let Some((track, rid)) = me.streams.get(&ssrc) else { return };
         let Some(track) = self.tracks.get_mut(track) else { return };
         if let Ok(layer) = track.layer_mut(ssrc, rid.as_deref(), ctx.now) {
-            layer.report = Some(Report { ntp, rtp: report.sender_info.rtp_time.numer() as u32 });
+            layer.clock.report = Some(Report { ntp, rtp: report.sender_info.rtp_time.numer() as u32 });
         }
     }
 

@@ -1,5 +1,5 @@
-//! What retransmission saves on a bad network: a sender and a receiver set up as the client sets them up, over a link
-//! of virtual time with seeded loss, jitter and reordering.
+//! A sender and a receiver set up as the client sets them up, over a link of virtual time with seeded loss, jitter and
+//! reordering: what retransmission saves, and what reports say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use super::{RoomEvent, receive, send};
 
 const FRAME: Duration = Duration::from_micros(33_333);
 const FRAMES: u32 = 900;
+const GOOD_DELAY: Duration = Duration::from_millis(1);
 const BASE_DELAY: Duration = Duration::from_millis(10);
 const JITTER_US: u64 = 60_000;
 const LOSS_PER_MILLE: u64 = 50;
@@ -45,7 +46,7 @@ impl Link {
         if self.impaired && lost {
             return;
         }
-        let delay = if self.impaired { BASE_DELAY + Duration::from_micros(jitter) } else { Duration::from_millis(1) };
+        let delay = if self.impaired { BASE_DELAY + Duration::from_micros(jitter) } else { GOOD_DELAY };
         self.air.insert((self.now + delay, self.count), (to, bytes));
     }
 }
@@ -111,6 +112,7 @@ impl World {
                     let wire_ssrc = wire_ssrc.expect("a packet comes out of a datagram");
                     self.streams.packet(&mut self.sides[at].rtc, packet, wire_ssrc, &mut self.told);
                 }
+                Output::Event(Event::SenderFeedback(report)) => self.streams.sender_report(&report, &mut self.told),
                 Output::Event(_) => {}
             }
         }
@@ -184,4 +186,32 @@ fn retransmission_saves_what_is_lost_at_2_mbit() {
     let frames: BTreeSet<u64> = times.into_values().collect();
     assert_eq!(frames.len(), FRAMES as usize);
     assert!(matches!(&told[0], RoomEvent::Subscribed { mime, clock_rate: 90_000, .. } if mime == "video/H264"));
+}
+
+/// As of a sender that makes its media by the clock.
+#[test]
+fn reports_are_right_of_media_that_is_sent_ahead_of_its_time() {
+    const AHEAD: Duration = Duration::from_millis(20);
+    let mut world = World::connected();
+    let start = world.link.now;
+    for number in 0..FRAMES / 3 {
+        let at = start + FRAME * number;
+        world.run(at);
+        world.write(number, at + AHEAD, 1_000);
+    }
+    let first = world.told.iter().find_map(|event| match event {
+        RoomEvent::Packet(packet) => Some(packet.rtp_time as i64),
+        _ => None,
+    });
+    let first = first.expect("a packet");
+    let reports = world.told.iter().filter_map(|event| match event {
+        RoomEvent::SenderReport { rtp_time, arrival, .. } => Some((*rtp_time as i64, *arrival - GOOD_DELAY)),
+        _ => None,
+    });
+    let off_ms = |(rtp_time, sent): (i64, Instant)| {
+        let media_ms = (sent - start).as_secs_f64() * 1e3 - AHEAD.as_secs_f64() * 1e3;
+        (rtp_time - first) as f64 / 90.0 - media_ms
+    };
+    let off: Vec<f64> = reports.map(off_ms).collect();
+    assert!(off.len() >= 3 && off.iter().all(|ms| ms.abs() < 1.0), "{off:?}");
 }
