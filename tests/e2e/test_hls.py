@@ -21,6 +21,10 @@ EDGE_S = 1.5
 # Between what the playlist says of a picture's time and what is drawn in it.
 OFF_FRAMES = 3
 DEADLINE_S = 120
+MODES = {
+    "single": {"RecordMode": 1},
+    "mix": {"RecordMode": 0, "Encode": {"VideoWidth": 640, "VideoHeight": 360, "VideoFps": FPS}},
+}
 
 
 @pytest.fixture
@@ -89,17 +93,19 @@ def assert_seen(page, there, away, least):
         return [one for one in seen if any(start < one["date_s"] < end for start, end in inner)]
 
     pictures, blacks = within(there), within(away)
-    assert len(pictures) >= least[0] and len(blacks) >= least[1], (len(pictures), len(blacks), seen)
+    dates = [one["date_s"] for one in seen]
+    assert len(pictures) >= least[0] and len(blacks) >= least[1], (len(pictures), len(blacks), dates, there, away)
     assert all(map(is_black, blacks)), blacks
-    off = [off_frames(picture) for picture in pictures]
-    assert all(abs(frames) <= OFF_FRAMES for frames in off), off
+    off = {picture["date_s"]: off_frames(picture) for picture in pictures}
+    assert all(abs(frames) <= OFF_FRAMES for frames in off.values()), (off, there, away)
 
 
-def test_live_over_a_gap_then_complete(server, page, tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+def test_live_over_a_gap_then_complete(server, page, tmp_path, mode):
     room = "live"
     with alice(server, room, tmp_path):
         began = time.time()
-        server.api.start(room, TASK, FileFormatConfig={"FileFormat": ["HLS"]})
+        server.api.start(room, TASK, **MODES[mode], FileFormatConfig={"FileFormat": ["HLS"]})
         playlist = growing(server, 2)
         assert open_in(page, playlist)["live"]
         played_to(page, LIVE_S - 8)
@@ -112,7 +118,7 @@ def test_live_over_a_gap_then_complete(server, page, tmp_path):
         played_to(page, back - began + EDGE_S + 3)
         stopped = time.time()
         there, away = [(began, left), (back, stopped)], [(left, back)]
-        # Every black picture lasts for a second.
+        # Every black picture of a single stream lasts for a second.
         assert_seen(page, there, away, least=(20, 2))
         assert not page.call("state")["ended"]
         server.api.stop(room, TASK)

@@ -3,8 +3,9 @@
 //!
 //! The timeline: media time 0 is the first media of any stream. Frame k is of media time k / fps and shows the newest
 //! picture of each stream captured up to half a frame later; sound lies at its own media time. While nobody is there
-//! nothing is made: the last picture, which is the background, stands still, and the sound is a hole that becomes silence.
-//! After a restart the file goes on with the first media, or a second after somebody is there who sends none.
+//! the last picture, which is the background, stands still and is made once a second, and the sound is a hole that
+//! becomes silence. After a restart the file goes on with the first media, or a second after somebody is there who sends
+//! none.
 
 mod cut;
 pub mod feed;
@@ -207,11 +208,13 @@ impl Mix {
         self.open(end)?;
         self.make(end)?;
         let Some(recording) = self.finish()? else { return Ok(None) };
-        let (file, end) = recording.file(&self.job, end);
-        let end = Duration::from_nanos(end.max(0) as u64);
+        let (file, end, made) = recording.file(&self.job, end);
         let path = self.job.place.path(file.sequence);
-        // The tail that is less than a frame belongs to the last picture.
-        Ok(Some(Closed { file, path, end: Some(end), still: true, cut: None }))
+        let time = Duration::from_nanos(end.max(0) as u64);
+        // The tail that is less than a frame belongs to the last picture. What was shown of an empty room after the end
+        // does not count.
+        let cut = (made > end).then_some(time);
+        Ok(Some(Closed { file, path, end: Some(time), still: true, cut }))
     }
 
     /// Writes everything received and leaves the file open-ended.

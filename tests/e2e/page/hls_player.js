@@ -15,9 +15,9 @@ function date(time) {
 }
 
 // The 17 x 5 cells of the code in the middle (crates/synth/src/code.rs), row by row, as luma.
-function cells() {
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  context.drawImage(video, 0, 0);
+function cells(frame) {
+  [canvas.width, canvas.height] = [frame.displayWidth, frame.displayHeight];
+  context.drawImage(frame, 0, 0);
   const cell = Math.floor(Math.min(canvas.width / 32, canvas.height / 18));
   const [left, top] = [canvas.width / 2 - 8.5 * cell, canvas.height / 2 - 2 * cell];
   const { data } = context.getImageData(left, top, 17 * cell, 5 * cell);
@@ -28,10 +28,14 @@ function cells() {
   });
 }
 
-function look(_, { mediaTime }) {
-  if (Math.abs(mediaTime - (seen.at(-1)?.time_s ?? -1)) >= STEP_S) {
-    seen.push({ time_s: mediaTime, date_s: date(mediaTime), cells: cells() });
+// On a busy machine the call comes when the next frame is shown already: what is drawn has the time that it says itself.
+function look() {
+  const frame = new VideoFrame(video);
+  const time = frame.timestamp / 1e6;
+  if (Math.abs(time - (seen.at(-1)?.time_s ?? -1)) >= STEP_S) {
+    seen.push({ time_s: time, date_s: date(time), cells: cells(frame) });
   }
+  frame.close();
   video.requestVideoFrameCallback(look);
 }
 

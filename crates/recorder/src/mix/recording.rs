@@ -45,6 +45,8 @@ pub struct Recording {
     made: i64,
     /// Nobody is there.
     resting: bool,
+    /// The frame in which the picture that stands still meanwhile is due once more.
+    still_due: i64,
     events: Vec<MixEvent>,
 }
 
@@ -84,6 +86,7 @@ impl Recording {
             speakers,
             made: start,
             resting: false,
+            still_due: 0,
             events: vec![opened],
         };
         recording.cut = recording.cut_after(recording.longest);
@@ -229,18 +232,27 @@ impl Recording {
         Ok(())
     }
 
-    /// Nobody is there up to media time `end`: one picture that stands still, and no sound.
+    /// Nobody is there up to media time `end`: one picture that stands still, and no sound. It comes once a second, so that
+    /// who plays the file while it grows goes on.
     fn rest(&mut self, end: i64, stage: &mut Stage, feeds: &BTreeMap<StreamId, Feed>) -> Result<()> {
-        if !std::mem::replace(&mut self.resting, true) {
+        let begins = !std::mem::replace(&mut self.resting, true);
+        if begins {
             self.end_sound()?;
             // A clock that stood still would be wrong.
             stage.set_time(None)?;
-            if let Some(picture) = &mut self.picture {
-                picture.push(stage.compose(feeds)?, 1, &mut self.files.present)?;
-            }
         }
         if let Some(picture) = &mut self.picture {
-            picture.skip_to(picture.frame_from(end));
+            let mut rested = picture.frame_from(end);
+            if begins {
+                self.still_due = picture.next();
+                rested = rested.max(self.still_due + 1);
+            }
+            while self.still_due < rested {
+                picture.skip_to(self.still_due);
+                picture.push(stage.compose(feeds)?, 1, &mut self.files.present)?;
+                self.still_due += i64::from(picture.fps());
+            }
+            picture.skip_to(rested);
         }
         self.made = end;
         Ok(())
@@ -264,9 +276,9 @@ impl Recording {
         Ok(self.files.present.file.writer.flush()?)
     }
 
-    /// The file, and media time at `at` in nanoseconds.
-    pub fn file(&self, job: &MixJob, at: Mono) -> (FileName, i64) {
-        (job.place.file(self.files.present.file.sequence), self.files.present.since_start(at))
+    /// The file, media time at `at`, and that up to which everything was made, in nanoseconds.
+    pub fn file(&self, job: &MixJob, at: Mono) -> (FileName, i64, i64) {
+        (job.place.file(self.files.present.file.sequence), self.files.present.since_start(at), self.made)
     }
 
     /// The encoder of the pictures fails from now on, as hardware may.

@@ -178,7 +178,20 @@ fn while_nobody_is_there_the_background_stands_still() {
     assert_shown(&pictures, 2_100, BACKGROUND, BACKGROUND);
     assert_shown(&pictures, 11_900, BACKGROUND, BACKGROUND);
     assert_shown(&pictures, 12_100, 150, 150);
-    assert!(pictures.len() < 110, "nothing is encoded meanwhile: {}", pictures.len());
+    let meanwhile: Vec<i64> = pictures.iter().map(|(ms, ..)| *ms).filter(|ms| (2_000..12_000).contains(ms)).collect();
+    assert_eq!(meanwhile, (2..12).map(|s| s * 1_000).collect::<Vec<_>>(), "a picture every second");
+}
+
+#[test]
+fn a_mix_that_is_ended_because_nobody_is_there_ends_where_the_last_one_left() {
+    let mut room = Room::of_greys(MixCodec::H264);
+    room.members(&[("a", true)], 0);
+    room.send(0, 2_000, &[("a", 100)]);
+    room.members(&[], 2_000);
+    room.wait(2_000, 12_000);
+    let (finished, pictures, _) = room.finish(2_000);
+    assert!(milliseconds(&finished).iter().all(|length| (length - 2_000).abs() <= 22), "{finished:?}");
+    assert_eq!(pictures.last().map(|(ms, ..)| *ms), Some(1_960));
 }
 
 #[test]

@@ -125,16 +125,19 @@ fn check(steps: &[Step], recording: &Recording) -> std::result::Result<(), (i64,
     steps.iter().try_for_each(|step| listen(step, &sound).map_err(|error| (step.from, error)))
 }
 
-/// When frames should begin: at a constant rate, but for one only while nobody is there.
+/// When frames should begin: at a constant rate, which is one a second while nobody is there.
 fn frames(steps: &[Step]) -> Vec<i64> {
     let mut frames = Vec::new();
-    let mut empty = false;
+    let mut still_due = None;
     for step in steps {
-        let was_empty = std::mem::replace(&mut empty, step.scene.nobody);
-        match (was_empty, empty) {
-            (true, true) => {}
-            (false, true) => frames.push(step.from),
-            (_, false) => frames.extend((step.from..step.to).step_by(FRAME_MS as usize)),
+        if step.scene.nobody {
+            let due = *still_due.get_or_insert(step.from);
+            let due: Vec<i64> = (due..step.to).step_by(1_000).collect();
+            still_due = due.last().map(|last| last + 1_000).or(still_due);
+            frames.extend(due);
+        } else {
+            still_due = None;
+            frames.extend((step.from..step.to).step_by(FRAME_MS as usize));
         }
     }
     frames
