@@ -12,9 +12,9 @@ from process import eventually, run
 from publishers import Synthetic
 
 TASK = "formats"
-ALL = ["MP4", "HLS", "FLV", "MP3", "AAC", "M4A", "OGG", "WAV"]
-PICTURES = {"MP4", "HLS", "FLV"}
-AUDIO_CODECS = {"MP3": "mp3", "OGG": "opus", "WAV": "pcm_s16le"}
+ALL = ["MP4", "HLS", "FLV", "MP3", "AAC", "M4A", "WEBM", "OGG", "WAV"]
+PICTURES = {"MP4": "h264", "HLS": "h264", "FLV": "h264", "WEBM": "vp8"}
+AUDIO_CODECS = {"MP3": "mp3", "WEBM": "opus", "OGG": "opus", "WAV": "pcm_s16le"}
 SIZE = {"width": 640, "height": 360, "fps": 30}
 LENGTH_S = 12
 MIXED = {"RecordMode": 0, "Encode": {"VideoWidth": 640, "VideoHeight": 360, "VideoFps": 25}}
@@ -24,10 +24,10 @@ HLS_BEGIN_MS = 200
 SLACK_MS = 120
 
 
-def record(server, room, formats, tmp_path, seconds=LENGTH_S, meanwhile=lambda: None, **fields):
+def record(server, room, formats, tmp_path, seconds=LENGTH_S, meanwhile=lambda: None, codec="h264", **fields):
     """Records alice for some seconds; returns the task."""
     fields = {"FileFormatConfig": {"FileFormat": formats}, **fields}
-    with Synthetic(server.rooms, room, tmp_path, users=["alice"], **SIZE):
+    with Synthetic(server.rooms, room, tmp_path, users=["alice"], codec=codec, **SIZE):
         server.api.start(room, TASK, **fields)
         server.api.wait_status(room, TASK, openapi.RUNNING)
         Event().wait(seconds / 2)
@@ -44,11 +44,12 @@ def streams(path):
 
 def assert_agrees(name, path, file, sound_only=False):
     """What is listed of a file is what is in it."""
-    pictures = name in PICTURES and not sound_only
+    codec = "" if sound_only else PICTURES.get(name, "")
+    pictures = bool(codec)
     there = streams(path)
-    assert there.get("video", "") == ("h264" if pictures else ""), (name, there)
+    assert there.get("video", "") == codec, (name, there)
     assert there["audio"] == AUDIO_CODECS.get(name, "aac"), (name, there)
-    assert file["VideoCodec"] == ("h264" if pictures else ""), file
+    assert file["VideoCodec"] == codec, file
     assert (file["VideoWidth"] > 0, file["VideoHeight"] > 0) == (pictures, pictures), file
     segments = sum(segment.stat().st_size for segment in path.with_suffix("").glob("*.ts")) if name == "HLS" else 0
     assert file["Size"] == path.stat().st_size + segments, (name, file)
@@ -123,9 +124,52 @@ def test_sound_only(server, tmp_path):
 
 
 def test_a_killed_recorder(server, tmp_path):
-    formats = ["HLS", "FLV", "MP3"]
+    formats = ["HLS", "FLV", "WEBM", "MP3"]
     task = record(server, "killed-formats", formats, tmp_path, meanwhile=server.kill_recorder)
     assert_same(server, task, formats)
+
+
+def assert_plays_as_webm(player, path, file):
+    length_s = file["Duration"] / 1000
+    players.ffmpeg(path, length_s)
+    players.gstreamer(path, length_s)
+    players.chromium(player, path, length_s)
+
+
+def assert_same_times(reports):
+    """Flashes and beeps of the WEBM are where those of the MP4 are."""
+    webm, mp4 = reports["WEBM"], reports["MP4"]
+    for apart in zip(webm["video"]["flashes_ms"], mp4["video"]["flashes_ms"], strict=True):
+        assert abs(apart[0] - apart[1]) <= 1, apart
+    for apart in zip(webm["audio"]["beeps"], mp4["audio"]["beeps"], strict=True):
+        assert abs(apart[0]["ms"] - apart[1]["ms"]) <= 5, apart
+
+
+# Of both the MP4 has H.264: as it came, and encoded anew.
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_webm_beside_mp4(server, player, tmp_path, codec):
+    formats = ["MP4", "WEBM"]
+    task = record(server, f"mp4-and-webm-{codec}", formats, tmp_path, codec=codec)
+    found, reports = assert_same(server, task, formats)
+    assert_whole(reports["WEBM"])
+    assert_same_times(reports)
+    assert_plays_as_webm(player, *found["WEBM"])
+
+
+def test_webm_of_a_mix_beside_mp4(server, player, tmp_path):
+    formats = ["MP4", "WEBM"]
+    task = record(server, "mixed-mp4-and-webm", formats, tmp_path, **MIXED)
+    found, reports = assert_same(server, task, formats)
+    assert_same_times(reports)
+    assert_plays_as_webm(player, *found["WEBM"])
+
+
+def test_webm_of_a_mix_alone(server, player, tmp_path):
+    formats = ["WEBM"]
+    task = record(server, "mixed-webm", formats, tmp_path, **MIXED)
+    found, _ = assert_same(server, task, formats)
+    assert_plays_as_webm(player, *found["WEBM"])
+    eventually(lambda: not list(server.data.glob("spool/*")), "the spool is empty")
 
 
 # Longer than the pictures of VP8 take to begin anew: they were coded once, so that those that come again are the same bytes
@@ -148,10 +192,7 @@ def test_webm(server, player, tmp_path, codec, seconds):
     assert_in_sync(report)
     assert_on_the_wall_clock(report, file, 60)
     assert report["video"]["end_ms"] > file["Duration"] - 3 * frame_ms(report)
-    length_s = file["Duration"] / 1000
-    players.ffmpeg(path, length_s)
-    players.gstreamer(path, length_s)
-    players.chromium(player, path, length_s)
+    assert_plays_as_webm(player, path, file)
     if seconds > marks.LOOP_SECONDS:
         sent = dict((digest, at) for at, digest in packets(path, "v"))
         again = [sent[digest] - at for at, digest in packets(path, "v") if sent[digest] > at + 1]

@@ -12,6 +12,7 @@ use codec::opus;
 use codec::resample::RATE;
 use media::mp4::{SampleEntry, TrackId, Writer};
 use rules::ledger::{Cause, Counts};
+use rules::request::FileFormat;
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
 use crate::Result;
@@ -43,6 +44,12 @@ struct Sound<'a> {
     duration: i64,
     /// Packets before this one were lost in the network (and not merely never sent).
     after_loss: bool,
+}
+
+/// The sound of a task's files. WebM takes Opus only: it is kept where no other file has pictures, whose players expect
+/// what was asked for.
+pub fn plan_for(formats: &[FileFormat], asked: AudioPlan) -> AudioPlan {
+    if FileFormat::is_webm_alone(formats) { AudioPlan::Opus } else { asked }
 }
 
 /// What became of lost sound; samples of 48 kHz.

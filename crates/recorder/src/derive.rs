@@ -5,6 +5,8 @@
 //! Each format has a [`Tail`] of its own, which gives the master as it will be played, and an [`Output`] that takes it. A
 //! file has its name when it is complete (before that it ends in `.partial`); a playlist is complete when it says so.
 //!
+//! A WEBM of a master whose pictures it does not take is made of a [`rendition`] of them, and completed by [`late`].
+//!
 //! [`following`] is what the disk thread knows of tasks that want such files.
 
 mod aac;
@@ -12,11 +14,14 @@ mod files;
 mod flv;
 mod following;
 mod hls;
+mod late;
 mod m4a;
 mod mp3;
 mod ogg;
+mod opus;
 mod pcm;
 mod playlist;
+mod rendition;
 #[cfg(test)]
 mod tests;
 mod wav;
@@ -36,6 +41,8 @@ use crate::messages::{FileName, FinishedFile};
 use crate::{Error, Result, names, video};
 
 pub use following::{Following, Made, is_ours};
+pub use late::Late;
+use rendition::Rendition;
 
 /// Pieces taken at once while the master grows, so that whoever follows is never away for long.
 const PIECES: usize = 20_000;
@@ -88,7 +95,8 @@ impl Derivation {
     fn options(&self) -> TailOptions {
         // Only a playlist is played while it grows. A mix has no gaps: what stands in its picture stands still.
         let still = if self.name.source == Source::Mix { 0 } else { video::STILL_AFTER as u32 };
-        TailOptions { sound_only: !self.format.has_picture(), live: (self.format == FileFormat::Hls).then_some(still) }
+        let only = (!self.format.has_picture()).then_some(Kind::Audio);
+        TailOptions { only, live: (self.format == FileFormat::Hls).then_some(still) }
     }
 
     fn output(&self) -> Result<Box<dyn Output>> {
@@ -111,8 +119,12 @@ impl Derivation {
     /// # Errors
     /// Among others, when the master is just being created.
     pub fn begin(&self) -> Result<Working> {
+        Ok(Working::Direct(self.begin_direct()?))
+    }
+
+    fn begin_direct(&self) -> Result<Direct> {
         let tail = Tail::open(&names::path(&self.dir, &self.name), self.options())?;
-        Ok(Working { tail, output: self.output()? })
+        Ok(Direct { tail, output: self.output()? })
     }
 
     /// Completes the file of a finished master; `working` is what was done of it.
@@ -123,10 +135,14 @@ impl Derivation {
         if !self.format.has_picture() && master.audio_codec.is_none() {
             return Err(pcm::no_sound());
         }
-        let working = match working.map(Working::run_out) {
-            Some(Ok(working)) if !working.tail.overran() => working,
+        let working = match working {
+            Some(Working::Direct(direct)) => direct.run_out().ok(),
+            Some(Working::Pictures(_)) | None => None,
+        };
+        let working = match working.filter(|working| !working.tail.overran()) {
+            Some(working) => working,
             // From the beginning; what failed may have been the disk.
-            _ => self.begin()?.run_out()?,
+            None => self.begin_direct()?.run_out()?,
         };
         self.close(working, master)
     }
@@ -135,15 +151,19 @@ impl Derivation {
     fn remake(&self, master: &FinishedFile) -> Result<FinishedFile> {
         let made = || {
             let tail = Tail::of_index(&names::path(&self.dir, &self.name), self.options())?;
-            let working = Working { tail, output: self.output()? };
+            let working = Direct { tail, output: self.output()? };
             self.close(working.run_out()?, master)
         };
         made().inspect_err(|_| _ = std::fs::remove_file(files::partial(&self.path())))
     }
 
     /// Everything was taken.
-    fn close(&self, Working { tail, output }: Working, master: &FinishedFile) -> Result<FinishedFile> {
-        let facts = output.finish(&tail)?;
+    fn close(&self, Direct { tail, output }: Direct, master: &FinishedFile) -> Result<FinishedFile> {
+        self.listed(output.finish(&tail)?, master)
+    }
+
+    /// The complete file, as it is listed.
+    fn listed(&self, facts: Facts, master: &FinishedFile) -> Result<FinishedFile> {
         File::open(&self.dir)?.sync_all()?;
         let (width, height) = if facts.video.is_some() { (master.width, master.height) } else { (0, 0) };
         Ok(FinishedFile {
@@ -159,15 +179,48 @@ impl Derivation {
 }
 
 /// A derivation under way.
-pub struct Working {
+pub enum Working {
+    Direct(Direct),
+    /// WEBM has the pictures only of a rendition, which has to be there first.
+    Pictures(Box<Rendition>),
+}
+
+/// A derivation that takes the master's pieces as they are.
+pub struct Direct {
     tail: Tail,
     output: Box<dyn Output>,
 }
 
 impl Working {
     /// Takes what is new in the master. Nothing of before media time `edge` is missing that still comes.
-    pub fn follow(&mut self, edge: Option<Duration>) -> Result<()> {
-        self.tail.refresh()?;
+    pub fn follow(&mut self, of: &Derivation, edge: Option<Duration>) -> Result<()> {
+        match self {
+            Working::Pictures(rendition) => rendition.follow(),
+            Working::Direct(direct) => {
+                direct.tail.refresh()?;
+                if of.format == FileFormat::Webm && late::is_due(&direct.tail) {
+                    let pictures = names::pictures(&of.dir, &of.name);
+                    let rendition = Rendition::of_growing(&names::path(&of.dir, &of.name), pictures)?;
+                    *self = Working::Pictures(Box::new(rendition));
+                    return Ok(());
+                }
+                direct.follow(edge)
+            }
+        }
+    }
+
+    /// Unix time of the master's media time 0, nanoseconds.
+    pub fn epoch_ns(&self) -> i64 {
+        match self {
+            Working::Direct(direct) => direct.tail.anchor().epoch_ns,
+            // Waits for the end of every gap.
+            Working::Pictures(_) => 0,
+        }
+    }
+}
+
+impl Direct {
+    fn follow(&mut self, edge: Option<Duration>) -> Result<()> {
         for _ in 0..PIECES {
             let Some(played) = self.tail.next(edge)? else { break };
             self.output.push(&played, &self.tail)?;
@@ -175,13 +228,8 @@ impl Working {
         Ok(())
     }
 
-    /// Unix time of the master's media time 0, nanoseconds.
-    pub fn epoch_ns(&self) -> i64 {
-        self.tail.anchor().epoch_ns
-    }
-
     /// Takes all that is left of a finished master.
-    fn run_out(mut self) -> Result<Working> {
+    fn run_out(mut self) -> Result<Direct> {
         self.tail.refresh()?;
         while let Some(played) = self.tail.next(None)? {
             self.output.push(&played, &self.tail)?;
@@ -191,15 +239,18 @@ impl Working {
 }
 
 /// Whether files of this format have their pictures in one size, as the master gets them after the stop. Players of FLV
-/// break where the size changes; segments of HLS were published when it did, and players know that.
+/// break where the size changes, and those of WEBM stretch what follows; segments of HLS were published when it did, and
+/// players know that.
 pub fn is_of_one_size(format: FileFormat) -> bool {
-    matches!(format, FileFormat::Mp4 | FileFormat::Flv)
+    matches!(format, FileFormat::Mp4 | FileFormat::Flv | FileFormat::Webm)
 }
 
 /// Makes the other files that are of one size anew from a master that became so, in place of those there are, and notes
 /// it; on an error those are still there. `made`: all that was made of the master.
 pub fn remake(dir: &Path, name: &FileName, made: &mut [FinishedFile]) -> Result<()> {
-    let due = |file: &FinishedFile| file.format != FileFormat::Mp4 && is_of_one_size(file.format);
+    // A late WEBM was made after that.
+    let has_own = |format| format == FileFormat::Mp4 || format == FileFormat::Webm && late::is_due_of(dir, name);
+    let due = |file: &FinishedFile| is_of_one_size(file.format) && !has_own(file.format);
     if !made.iter().any(due) {
         return Ok(());
     }

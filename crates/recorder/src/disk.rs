@@ -24,7 +24,7 @@ use crate::messages::{FileName, FinishedFile, Report};
 use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
 use crate::take::Closed;
-use crate::uniform::thread::UniformJob;
+use crate::uniform::thread::{FileJob, UniformJob};
 use crate::{names, order, uniform};
 
 /// Work for the thread.
@@ -213,8 +213,10 @@ impl Disk {
         let (of_one_size, others): (Vec<_>, Vec<_>) =
             made.files.iter().cloned().partition(|file| derive::is_of_one_size(file.format));
         others.into_iter().for_each(|file| (self.report)(Report::FileFinished { task, file }));
-        let due = !of_one_size.is_empty() && (uniform::is_due(path) || uniform::was_begun(path));
-        if !(due && self.pass_on(task, &name, path, made.files)) {
+        let differs = !of_one_size.is_empty() && (uniform::is_due(path) || uniform::was_begun(path));
+        if differs || made.late.is_some() {
+            self.pass_on(FileJob { task, name, path: path.to_owned(), made: made.files, late: made.late });
+        } else {
             tell_rest(task, name, path, of_one_size, &*self.report);
         }
     }
@@ -223,7 +225,9 @@ impl Disk {
     fn make(&mut self, task: i64, name: &FileName, path: &Path, options: &FinishOptions, early: bool) -> Option<Made> {
         let dir = path.parent().unwrap_or(Path::new("."));
         if let Some(files) = self.following.made(dir, name) {
-            return Some(Made { files, failed: Vec::new() });
+            let late = self.following.late(dir, name, &files);
+            let late = late.inspect_err(|error| tracing::error!(task, ?path, %error, "cannot tell what is missing"));
+            return Some(Made { files, failed: Vec::new(), late: late.ok().flatten() });
         }
         let master = described(name.clone(), &complete_master(task, name, path, options, &*self.report)?);
         facts::add_file(dir, name, path);
@@ -236,16 +240,24 @@ impl Disk {
         }
     }
 
-    fn pass_on(&mut self, task: i64, name: &FileName, path: &Path, made: Vec<FinishedFile>) -> bool {
+    /// What takes an encoder is done on another thread; where there can be none, at once.
+    fn pass_on(&mut self, job: FileJob) {
         if self.uniform.is_none() {
             match uniform::thread::start(self.report.clone()) {
                 Ok(jobs) => self.uniform = Some(jobs),
-                Err(error) => tracing::error!(task, %error, "pictures keep their different sizes"),
+                Err(error) => tracing::error!(task = job.task, %error, "no thread for what takes long"),
             }
         }
-        let job = UniformJob::File { task, name: name.clone(), path: path.to_owned(), made };
-        let passed_on = self.uniform.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        passed_on && self.passed_on.insert(path.to_owned())
+        let path = job.path.clone();
+        let job = UniformJob::File(job);
+        let sent = match &self.uniform {
+            Some(jobs) => jobs.send(job).map_err(|refused| refused.0),
+            None => Err(job),
+        };
+        match sent {
+            Ok(()) => _ = self.passed_on.insert(path),
+            Err(job) => job.carry_out(&*self.report),
+        }
     }
 }
 
@@ -304,13 +316,21 @@ pub(crate) fn tell_rest(task: i64, name: FileName, path: &Path, files: Vec<Finis
 /// As those of [`describe`].
 pub fn complete(dir: &Path, name: &FileName) -> crate::Result<Made> {
     let mut following = Following::default();
-    if let Some(files) = following.made(dir, name) {
-        return Ok(Made { files, failed: Vec::new() });
-    }
     let path = names::path(dir, name);
-    let master = describe(name.clone(), &path)?;
-    facts::add_file(dir, name, &path);
-    Ok(following.complete(dir, &master, false)?)
+    let mut made = match following.made(dir, name) {
+        Some(files) => Made { late: following.late(dir, name, &files)?, files, failed: Vec::new() },
+        None => {
+            let master = describe(name.clone(), &path)?;
+            facts::add_file(dir, name, &path);
+            following.complete(dir, &master, false)?
+        }
+    };
+    if let Some(late) = made.late.take() {
+        let begun = uniform::tries::allow(&path);
+        made.failed.extend(late.make(dir, name, begun.map(|()| false), &mut made.files));
+        uniform::tries::end(&path);
+    }
+    Ok(made)
 }
 
 /// Completes the recording at `path` if it is not complete, and tells what it is.

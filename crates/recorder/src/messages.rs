@@ -177,6 +177,8 @@ pub struct VideoPlan {
 pub enum MixCodec {
     H264,
     H265,
+    /// For WebM.
+    Vp8,
 }
 
 /// How the sound of a mix is encoded, as AAC-LC.

@@ -34,6 +34,14 @@ pub fn segments(dir: &Path, file: &FileName) -> PathBuf {
     dir.join(format!("{}.hls", stem(file)))
 }
 
+/// What follows the name of a recording in that of its pictures in a codec of WebM.
+pub const PICTURES: &str = ".pictures";
+
+/// A master's pictures in a codec of WebM, while they are being made.
+pub fn pictures(dir: &Path, file: &FileName) -> PathBuf {
+    dir.join(format!("{}{PICTURES}", stem(file)))
+}
+
 /// What follows the name of a recording in that of the note of what was made of it.
 pub const MADE: &str = ".made";
 

@@ -38,13 +38,11 @@ impl PicturePlan {
         let (kept, codec): (&[VideoCodec], Codec) = if has(FileFormat::Hls) || has(FileFormat::Flv) {
             // HLS could have H.265, as it has of mixes that are asked for in it, but many of its players take none.
             (&[H264], Codec::H264)
-        } else if !has(FileFormat::Webm) {
-            (&[H264, H265, Vp9, Av1], Codec::H264)
-        } else if has(FileFormat::Mp4) {
-            // The only one of those that are encoded here that both take.
-            (&[Vp9, Av1], Codec::Vp9)
-        } else {
+        } else if FileFormat::is_webm_alone(formats) {
             (&[Vp8, Vp9, Av1], Codec::Vp8)
+        } else {
+            // A WEBM beside it has pictures of its own where it does not take these.
+            (&[H264, H265, Vp9, Av1], Codec::H264)
         };
         PicturePlan { kept, others: Target { codec, rates } }
     }
@@ -63,7 +61,7 @@ mod tests {
     #[test]
     fn every_file_gets_pictures_that_it_takes_and_as_they_came_where_all_do() {
         let sent = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::Av1];
-        let (h264, vp8, vp9) = (Some(Codec::H264), Some(Codec::Vp8), Some(Codec::Vp9));
+        let (h264, vp8) = (Some(Codec::H264), Some(Codec::Vp8));
         let cases: [(&[FileFormat], [Option<Codec>; 5]); 8] = [
             (&[Mp4], [None, None, h264, None, None]),
             (&[Mp4, Mp3], [None, None, h264, None, None]),
@@ -72,7 +70,7 @@ mod tests {
             (&[Flv], [None, h264, h264, h264, h264]),
             (&[Webm, Flv], [None, h264, h264, h264, h264]),
             (&[Webm, Ogg], [vp8, vp8, None, None, None]),
-            (&[Webm, Mp4], [vp9, vp9, vp9, None, None]),
+            (&[Webm, Mp4], [None, None, h264, None, None]),
         ];
         for (formats, wanted) in cases {
             let plan = PicturePlan::of(formats, Anew::default());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use codec::video::{Codec, Config, Encoder, I420};
 use media::bitstream::h264::{self, H264Config, nal};
-use media::bitstream::{annex_b, vp8, vp9};
+use media::bitstream::{annex_b, vp8};
 use media::packet::VideoConfig;
 use rules::time::{MILLI_NS, Mono};
 
@@ -215,15 +215,17 @@ impl Transcoding {
 }
 
 impl Open {
-    fn new(Target { codec, rates }: Target, size: (u32, u32)) -> Result<Open> {
-        let (width, height) = size;
-        let fps = rates.fps.unwrap_or(RATE);
-        let bits = f64::from(width) * f64::from(height) * f64::from(fps) * BITS_PER_PIXEL;
-        let bitrate = rates.bitrate.unwrap_or((bits as u32).clamp(BITRATES.0, BITRATES.1));
-        // Key frames are asked for by time: pictures come at any rate.
-        let config = Config::recording(codec, width, height, fps, bitrate, fps * 600);
-        Ok(Open { size, encoder: Encoder::new(&config)?, next: 0, key_at: None, config: None })
+    fn new(target: Target, size: (u32, u32)) -> Result<Open> {
+        Ok(Open { size, encoder: encoder(target, size)?, next: 0, key_at: None, config: None })
     }
+}
+
+/// An encoder of pictures that were coded before. Key frames come where they are asked for.
+pub fn encoder(Target { codec, rates }: Target, (width, height): (u32, u32)) -> Result<Encoder> {
+    let fps = rates.fps.unwrap_or(RATE);
+    let bits = f64::from(width) * f64::from(height) * f64::from(fps) * BITS_PER_PIXEL;
+    let bitrate = rates.bitrate.unwrap_or((bits as u32).clamp(BITRATES.0, BITRATES.1));
+    Ok(Encoder::new(&Config::recording(codec, width, height, fps, bitrate, fps * 600))?)
 }
 
 /// The picture without an odd last row and column, which H.264 pictures of calls cannot have.
@@ -239,7 +241,6 @@ fn config_of_key_frame(codec: Codec, data: &[u8]) -> Result<VideoConfig> {
             let (width, height) = vp8::key_frame(data).ok().flatten().ok_or_else(unreadable)?;
             VideoConfig::Vp8 { width, height }
         }
-        Codec::Vp9 => VideoConfig::Vp9(vp9::key_frame(data).ok().flatten().ok_or_else(unreadable)?),
         _ => VideoConfig::H264(config_of(data)?),
     })
 }

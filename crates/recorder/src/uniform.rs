@@ -6,7 +6,7 @@
 mod plan;
 mod remake;
 pub mod thread;
-mod tries;
+pub mod tries;
 
 use std::path::Path;
 

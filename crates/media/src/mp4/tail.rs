@@ -30,8 +30,8 @@ use lane::{Lane, Last, Queued};
 /// What is read, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct TailOptions {
-    /// Nothing but the sound.
-    pub sound_only: bool,
+    /// Nothing but the pictures, or the sound.
+    pub only: Option<Kind>,
     /// Does not wait to know how long a hole is. A picture that lasted longer than so many ticks stands still in the hole
     /// behind it, and there is nothing before the first picture. While there is no sound track, silence of AAC at 48 kHz
     /// is in its place.
@@ -176,8 +176,8 @@ impl Tail {
     }
 
     fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
-        let sound_only = self.options.sound_only;
-        [Kind::Video, Kind::Audio].into_iter().filter(move |kind| *kind == Kind::Audio || !sound_only)
+        let only = self.options.only;
+        [Kind::Video, Kind::Audio].into_iter().filter(move |kind| only.is_none_or(|only| only == *kind))
     }
 
     /// What media time 0 is on the wall clock.

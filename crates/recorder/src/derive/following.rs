@@ -14,7 +14,7 @@ use std::time::Duration;
 use rules::request::FileFormat;
 use rules::time::{SECOND_NS, Wall};
 
-use super::{Derivation, Working, files};
+use super::{Derivation, Late, Working, files, late};
 use crate::messages::{FileName, FinishedFile};
 use crate::{Result, names};
 
@@ -29,11 +29,12 @@ const RETRY: Duration = Duration::from_secs(1);
 const FORMATS: &str = "formats";
 
 /// What was made of a master.
-#[derive(Debug)]
 pub struct Made {
     pub files: Vec<FinishedFile>,
     /// What could not be made, in words.
     pub failed: Vec<String>,
+    /// What is still to be made.
+    pub late: Option<Late>,
 }
 
 /// The masters that are followed. See the module's head.
@@ -80,7 +81,7 @@ impl Following {
                     let slot = working.entry(*format).or_insert_with(|| begun(&derivation));
                     let failed = slot.as_mut().and_then(|working| {
                         let edge = now.0 - LATE_NS - working.epoch_ns();
-                        working.follow(u64::try_from(edge).ok().map(Duration::from_nanos)).err()
+                        working.follow(&derivation, u64::try_from(edge).ok().map(Duration::from_nanos)).err()
                     });
                     if let Some(error) = failed {
                         tracing::warn!(?name, ?format, %error, "not made while the recording goes on");
@@ -99,21 +100,36 @@ impl Following {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Makes all that the task wants of its finished master, and notes that it was. Files that are complete already are made
+    /// The WEBM that is still to be made where this was made of the master.
+    pub fn late(&self, dir: &Path, name: &FileName, made: &[FinishedFile]) -> io::Result<Option<Late>> {
+        let missing = made.iter().all(|file| file.format != FileFormat::Webm);
+        let wanted = missing && self.formats(dir)?.contains(&FileFormat::Webm);
+        Ok((wanted && late::is_due_of(dir, name)).then_some(Late(None)))
+    }
+
+    /// The formats that the folder's task wants.
+    fn formats(&self, dir: &Path) -> io::Result<Vec<FileFormat>> {
+        self.tasks.get(dir).map_or_else(|| wanted(dir), |formats| Ok(formats.clone()))
+    }
+
+    /// Makes all that the task wants of its finished master but for what takes an encoder of pictures, and notes that it was. Files that are complete already are made
     /// again, which does no harm. `early`: the task goes on, and the number of this file must never be used again, though
     /// the file be gone into the library.
     pub fn complete(&mut self, dir: &Path, master: &FinishedFile, early: bool) -> io::Result<Made> {
-        let formats = match self.tasks.get(dir) {
-            Some(formats) => formats.clone(),
-            None => wanted(dir)?,
-        };
+        let formats = self.formats(dir)?;
         if formats == [FileFormat::Mp4] && !early {
-            return Ok(Made { files: vec![master.clone()], failed: Vec::new() });
+            return Ok(Made { files: vec![master.clone()], failed: Vec::new(), late: None });
         }
         let mut working = self.working.remove(&(dir.to_owned(), master.name.clone())).unwrap_or_default();
-        let mut made = Made { files: Vec::new(), failed: Vec::new() };
+        let late = self.late(dir, &master.name, &[])?.map(|_| match working.remove(&FileFormat::Webm) {
+            Some(Some(Working::Pictures(rendition))) => Late(Some(rendition)),
+            _ => Late(None),
+        });
+        let mut made = Made { files: Vec::new(), failed: Vec::new(), late };
+        let at_once = |format: FileFormat| format != FileFormat::Webm || made.late.is_none();
+        let formats_now: Vec<FileFormat> = formats.iter().copied().filter(|format| at_once(*format)).collect();
         let mut faults = false;
-        for format in formats.iter().filter(|format| **format != FileFormat::Mp4) {
+        for format in formats_now.iter().filter(|format| **format != FileFormat::Mp4) {
             let derivation = Derivation::new(dir, &master.name, *format);
             match tried(&derivation, working.remove(format).flatten(), master) {
                 Ok(file) => made.files.push(file),
@@ -125,10 +141,11 @@ impl Following {
             }
         }
         // Nothing that was recorded is lost: the master stands in for what could not be made of it.
-        let blind = formats.iter().any(|format| format.has_picture())
+        let blind = made.late.is_none()
+            && formats.iter().any(|format| format.has_picture())
             && master.video_codec.is_some()
             && made.files.iter().all(|file| file.video_codec.is_none());
-        if formats.contains(&FileFormat::Mp4) || faults || blind || made.files.is_empty() {
+        if formats.contains(&FileFormat::Mp4) || faults || blind || (made.files.is_empty() && made.late.is_none()) {
             made.files.insert(0, master.clone());
         }
         note(dir, &master.name, &made.files)?;
@@ -184,7 +201,8 @@ fn wanted(dir: &Path) -> io::Result<Vec<FileFormat>> {
     }
 }
 
-/// Whether a file in a task's folder with this name is a note of this module, worth nothing when all recordings are gone.
+/// Whether a file in a task's folder with this name is worth nothing when all recordings are gone: a note of this module, or
+/// pictures of a WEBM that were not needed.
 pub fn is_ours(name: &str) -> bool {
-    name == FORMATS || name.ends_with(names::MADE)
+    name == FORMATS || [names::MADE, names::PICTURES].iter().any(|suffix| name.ends_with(suffix))
 }

@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use codec::resample::Resampler;
+use bytes::Bytes;
 use codec::{mux, opus};
 use media::bitstream::opus::Toc;
 use media::mp4::{Codec, Content, Kind, Played, SampleEntry, Tail};
 
-use super::pcm::{Sound, no_sound};
+use super::opus::OpusEncoding;
+use super::pcm::no_sound;
 use super::{Facts, Output, files};
 use crate::{Error, Result};
 
-/// Bit/s per channel of sound that is encoded here.
-const BITRATE: u32 = 64_000;
 /// CELT silence of 20 ms and of 2.5 ms, and their samples.
 const SILENCE: [(&[u8], i64); 2] = [(&[0xf8, 0xff, 0xfe], 960), (&[0xe0, 0xff, 0xfe], 120)];
 
@@ -27,13 +26,8 @@ enum Open {
 }
 
 struct Encode {
-    sound: Sound,
-    channels: usize,
-    resampler: Resampler,
-    encoder: opus::Encoder,
+    sound: OpusEncoding,
     pages: Pages,
-    samples: Vec<f32>,
-    resampled: Vec<f32>,
 }
 
 /// The muxer, one packet held back: the last one may be cut.
@@ -122,48 +116,23 @@ impl Ogg {
 
 impl Encode {
     fn new(path: &std::path::Path, entry: &SampleEntry) -> Result<Encode> {
-        let channels = usize::from(entry.channels()).clamp(1, 2);
-        let encoder = opus::Encoder::new(channels, BITRATE * channels as u32)?;
-        let shape = SampleEntry::opus(channels as u8, encoder.lookahead() as u16);
-        Ok(Encode {
-            sound: Sound::default(),
-            channels,
-            resampler: Resampler::back(channels, entry.timescale())?,
-            encoder,
-            pages: Pages::create(path, &shape)?,
-            samples: Vec::new(),
-            resampled: Vec::new(),
-        })
+        let sound = OpusEncoding::new(entry)?;
+        Ok(Encode { pages: Pages::create(path, &sound.entry())?, sound })
     }
 
     fn push(&mut self, played: &Played, tail: &Tail) -> Result<()> {
-        self.sound.push(played, tail, &mut self.samples)?;
-        self.resampler.push(&self.samples, &mut self.resampled)?;
-        self.samples.clear();
-        self.encode()
+        let packets = self.sound.push(played, tail)?;
+        self.write(&packets)
     }
 
-    fn encode(&mut self) -> Result<()> {
-        let block = opus::FRAME * self.channels;
-        let whole = self.resampled.len() / block * block;
-        for block in self.resampled[..whole].chunks_exact(block) {
-            self.pages.push(&self.encoder.encode(block)?, opus::FRAME as i64)?;
-        }
-        self.resampled.drain(..whole);
-        Ok(())
+    fn write(&mut self, packets: &[Bytes]) -> Result<()> {
+        packets.iter().try_for_each(|packet| self.pages.push(packet, opus::FRAME as i64))
     }
 
     fn finish(mut self, tail: &Tail) -> Result<()> {
-        let rate = i64::from(self.sound.pcm(tail)?.rate());
-        let total = std::mem::take(&mut self.sound).finish(tail, &mut self.samples)?;
-        self.resampler.push(&self.samples, &mut self.resampled)?;
-        self.resampler.flush(&mut self.resampled)?;
-        let total = total * i64::from(opus::RATE) / rate;
-        // What is behind the last sample only drives it out of the encoder.
-        let left = (total + self.pages.padding - self.pages.end()).max(0) as usize;
-        self.resampled.resize(left.next_multiple_of(opus::FRAME) * self.channels, 0.0);
-        self.encode()?;
-        self.pages.finish(total)
+        let (packets, heard) = self.sound.finish(tail)?;
+        self.write(&packets)?;
+        self.pages.finish(heard)
     }
 }
 

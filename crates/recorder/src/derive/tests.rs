@@ -5,3 +5,4 @@ mod formats;
 mod live;
 mod mix;
 pub(super) mod studio;
+mod webm;

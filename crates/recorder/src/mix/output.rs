@@ -172,7 +172,7 @@ impl PictureLane {
         let Some((index, frames, after_still)) = self.inside.pop_front() else { return Ok(()) };
         let writer = &mut output.file.writer;
         if packet.key {
-            let entry = sample_entry(self.plan.codec, &packet.data)?;
+            let entry = sample_entry(self.plan.codec, self.size, &packet.data)?;
             self.entry = match output.video_track {
                 Some(track) => writer.add_entry(track, entry)?,
                 None => {
@@ -184,7 +184,10 @@ impl PictureLane {
         let Some(track) = output.video_track else { return Ok(()) };
         let ticks = |index: i64| ns_to_ticks(ticks_to_ns(index, self.plan.fps), RATE);
         let (dts, end) = (ticks(index), ticks(index + frames));
-        let data = annex_b::to_lengths(&packet.data).into();
+        let data = match self.plan.codec {
+            MixCodec::H264 | MixCodec::H265 => annex_b::to_lengths(&packet.data).into(),
+            MixCodec::Vp8 => packet.data.clone(),
+        };
         let sample = Sample {
             entry: self.entry,
             dts: dts as u64,
@@ -201,6 +204,7 @@ fn config(plan: &VideoPlan, (width, height): (u32, u32)) -> Config {
     let codec = match plan.codec {
         MixCodec::H264 => video::Codec::H264,
         MixCodec::H265 => video::Codec::H265,
+        MixCodec::Vp8 => video::Codec::Vp8,
     };
     let config = Config::recording(codec, width, height, plan.fps, plan.bitrate, plan.fps * plan.gop_s);
     Config { encoder: plan.encoder.clone(), ..config }
@@ -210,8 +214,8 @@ fn without_hardware(plan: &VideoPlan) -> VideoPlan {
     VideoPlan { encoder: None, ..plan.clone() }
 }
 
-/// The sample entry of a key frame, by the parameter sets in it.
-fn sample_entry(codec: MixCodec, data: &[u8]) -> Result<SampleEntry> {
+/// The sample entry of a key frame, by the parameter sets in it where there are any.
+fn sample_entry(codec: MixCodec, (width, height): (u32, u32), data: &[u8]) -> Result<SampleEntry> {
     Ok(match codec {
         MixCodec::H264 => {
             let units = |wanted: u8| -> Vec<Vec<u8>> {
@@ -221,5 +225,6 @@ fn sample_entry(codec: MixCodec, data: &[u8]) -> Result<SampleEntry> {
             SampleEntry::h264(&sps, &pps)?
         }
         MixCodec::H265 => SampleEntry::h265_of(data)?,
+        MixCodec::Vp8 => SampleEntry::vp8(width as u16, height as u16),
     })
 }

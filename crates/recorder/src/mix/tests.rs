@@ -99,7 +99,7 @@ fn milliseconds(finished: &Finished) -> Vec<i64> {
 
 #[test]
 fn users_come_and_go_at_a_constant_rate() {
-    for codec in [MixCodec::H264, MixCodec::H265] {
+    for codec in [MixCodec::H264, MixCodec::H265, MixCodec::Vp8] {
         let mut room = Room::of_greys(codec);
         room.members(&[("a", true)], 0);
         room.send(0, 1_000, &[("a", 100)]);

@@ -5,7 +5,6 @@ mod account;
 use std::collections::{BTreeMap, BTreeSet};
 
 use media::packet::VideoCodec;
-use rules::request::FileFormat;
 use rules::select::{MAX_STREAMS, Source, StreamId};
 use rules::time::{MILLI_NS, Mono, Wall};
 
@@ -23,7 +22,7 @@ use crate::pictures::{Form, PicturePlan, Target};
 use crate::sync::SyncQueue;
 use crate::take::{Take, TakeEvent, TakePlan};
 use crate::unit::Unit;
-use crate::{Result, names, order};
+use crate::{Result, audio, names, order};
 
 /// Notes kept apart per task; more are not told.
 const MAX_NOTES: usize = 1_000;
@@ -93,8 +92,7 @@ impl Task {
         let facts = Facts::open(&job.dir, matches!(job.output, OutputPlan::Mix(_)), clock, now);
         let output = match &job.output {
             OutputPlan::Streams { audio, anew, max_silence_ms, keep_source } => Output::Takes {
-                // WebM takes no other sound.
-                audio: if job.formats.contains(&FileFormat::Webm) { AudioPlan::Opus } else { *audio },
+                audio: audio::plan_for(&job.formats, *audio),
                 pictures: PicturePlan::of(&job.formats, *anew),
                 max_silence: max_silence_ms.saturating_mul(MILLI_NS),
                 keep_source: *keep_source,

@@ -1,4 +1,5 @@
-//! The thread that makes files uniform, one after the other, when nothing else needs the processor.
+//! The thread that does with finished files what takes an encoder, one after the other, when nothing else needs the
+//! processor: makes them uniform, and the WEBM of those whose pictures it does not take.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,17 +8,25 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::tries;
 use crate::disk::{FolderLock, tell_rest};
 use crate::messages::{FileName, FinishedFile, Report};
-use crate::{Error, derive};
+use crate::derive::{self, Late};
 
 /// Niceness of the thread: recorders and mixes come first, and yet it gets a tenth of a processor that they need.
 const NICENESS: i32 = 10;
 
 /// Work for the thread.
 pub enum UniformJob {
-    /// This file is complete, but for its pictures' sizes, and so is all that was made of it.
-    File { task: i64, name: FileName, path: PathBuf, made: Vec<FinishedFile> },
+    File(FileJob),
     /// Everything of the task that came before was all of it.
     End { task: i64, lock: Option<FolderLock> },
+}
+
+/// A file that is complete, but for its pictures' sizes, and so is all that was made of it, but for what is late.
+pub struct FileJob {
+    pub task: i64,
+    pub name: FileName,
+    pub path: PathBuf,
+    pub made: Vec<FinishedFile>,
+    pub late: Option<Late>,
 }
 
 /// Starts the thread, which ends with the sender. A process that ends meanwhile leaves a file as it was: the next recorder
@@ -32,16 +41,13 @@ fn work(queue: &Receiver<UniformJob>, report: &dyn Fn(Report)) {
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::warn!(%error, "files are made uniform at the usual priority");
     }
-    for job in queue {
-        match job {
-            UniformJob::File { task, name, path, mut made } => {
-                if let Some(text) = make(&name, &path, &mut made) {
-                    report(Report::Note { task, source: name.source.clone(), text });
-                }
-                made.retain(|file| derive::is_of_one_size(file.format));
-                tries::end(&path);
-                tell_rest(task, name, &path, made, report);
-            }
+    queue.iter().for_each(|job| job.carry_out(report));
+}
+
+impl UniformJob {
+    pub fn carry_out(self, report: &dyn Fn(Report)) {
+        match self {
+            UniformJob::File(job) => job.carry_out(report),
             UniformJob::End { task, lock } => {
                 report(Report::Stopped { task });
                 drop(lock);
@@ -50,17 +56,31 @@ fn work(queue: &Receiver<UniformJob>, report: &dyn Fn(Report)) {
     }
 }
 
-/// Makes the master uniform, and files of other formats that are to be so, from it; or says why not.
-fn make(name: &FileName, path: &Path, made: &mut [FinishedFile]) -> Option<String> {
-    let kept = |what: &str, error: Error| format!("pictures keep their different sizes{what}: {error}");
-    let uniform = match tries::begin(path) {
-        Ok(true) => super::make(path),
-        Ok(false) => Err(Error::Uniform("it was begun several times and never ended")),
-        Err(error) => Err(error.into()),
-    };
-    let dir = path.parent().unwrap_or(Path::new("."));
-    match uniform {
-        Ok(()) => derive::remake(dir, name, made).err().map(|error| kept(" in files of other formats", error)),
-        Err(error) => Some(kept("", error)),
+impl FileJob {
+    /// Does all that is left to do, and tells of what there is then.
+    fn carry_out(self, report: &dyn Fn(Report)) {
+        let FileJob { task, name, path, mut made, late } = self;
+        let note = |text| report(Report::Note { task, source: name.source.clone(), text });
+        let kept = |what: &str, error: String| format!("pictures keep their different sizes{what}: {error}");
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let due = super::is_due(&path);
+        let begun = tries::allow(&path);
+        let uniform = begun.clone().and_then(|()| super::make(&path).map_err(|error| error.to_string()));
+        let changed = due && uniform.is_ok();
+        match uniform {
+            Ok(()) => {
+                if let Err(error) = derive::remake(dir, &name, &mut made) {
+                    note(kept(" in files of other formats", error.to_string()));
+                }
+            }
+            Err(error) if due || late.is_none() => note(kept("", error)),
+            Err(_) => {}
+        }
+        if let Some(late) = late {
+            late.make(dir, &name, begun.map(|()| changed), &mut made).into_iter().for_each(note);
+        }
+        made.retain(|file| derive::is_of_one_size(file.format));
+        tries::end(&path);
+        tell_rest(task, name, &path, made, report);
     }
 }

@@ -1,4 +1,4 @@
-//! How often a file was begun to be made uniform: noted beside it, because a picture that ends the process with the decoder
+//! How often a file's pictures were begun to be encoded anew: noted beside it, because a picture that ends the process with the decoder
 //! would end its successors, too, and the recordings of the whole room with them.
 
 use std::ffi::OsString;
@@ -24,10 +24,19 @@ pub fn are_noted(path: &Path) -> bool {
 }
 
 /// Notes one more try; `false` when there were too many.
-pub fn begin(path: &Path) -> io::Result<bool> {
+fn begin(path: &Path) -> io::Result<bool> {
     let mut tries = OpenOptions::new().create(true).append(true).open(beside(path))?;
     tries.write_all(b".")?;
     Ok(tries.metadata()?.len() <= MOST)
+}
+
+/// The same, with the reason in words when it is not to be tried.
+pub fn allow(path: &Path) -> Result<(), String> {
+    match begin(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("it was begun several times and never ended".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The file was made uniform, or will never be.

@@ -74,6 +74,11 @@ impl FileFormat {
     pub fn has_picture(self) -> bool {
         matches!(self, Self::Mp4 | Self::Hls | Self::Flv | Self::Webm)
     }
+
+    /// Whether WEBM is the only one of these that takes pictures: then nothing else decides on their codec.
+    pub fn is_webm_alone(formats: &[Self]) -> bool {
+        formats.contains(&Self::Webm) && formats.iter().all(|format| *format == Self::Webm || !format.has_picture())
+    }
 }
 
 /// How files are named.

@@ -32,17 +32,5 @@ pub(super) fn check(start: &StartRecord) -> Result<(), ApiError> {
         let instead = "0 (H.264), or FileFormatConfig.FileFormat without FLV";
         return refuse("Encode.VideoCodec", "1 (ByteVC1) with FLV", instead);
     }
-    check_webm(start).map_or(Ok(()), |(what, instead)| refuse("FileFormatConfig.FileFormat", &what, instead))
-}
-
-/// WebM keeps the streams as they came, which the files of the other formats with pictures do not.
-fn check_webm(start: &StartRecord) -> Option<(String, &'static str)> {
-    if !start.formats.contains(&FileFormat::Webm) {
-        return None;
-    }
-    if matches!(start.mode, Mode::Mixed(_)) {
-        return Some(("WEBM with RecordMode 0 (Mixed)".to_owned(), "MP4, HLS, FLV, MP3, AAC, M4A, OGG, WAV"));
-    }
-    let other = start.formats.iter().find(|format| format.has_picture() && **format != FileFormat::Webm)?;
-    Some((format!("WEBM beside {}", other.name()), "WEBM alone or beside MP3, AAC, M4A, OGG, WAV"))
+    Ok(())
 }

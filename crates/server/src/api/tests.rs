@@ -422,11 +422,6 @@ async fn what_the_service_refuses() {
             400,
             "InvalidParameter.NotAvailableYet",
         ),
-        (
-            start(&|b| b["FileFormatConfig"] = json!({ "FileFormat": ["MP4", "WEBM"] })),
-            400,
-            "InvalidParameter.NotAvailableYet",
-        ),
         (server.call("GetRecordTask"), 400, "MissingParameter.NoAppId"),
         (
             server.call("GetRecordTask").parameters(&[("AppId", "other"), ("RoomId", "r"), ("TaskId", "t")]),

@@ -37,7 +37,7 @@ pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> 
     let (channels, bitrate) = (audio_channels as u8, audio_bitrate_kbps * 1000);
     match layout::Plan::of(request) {
         Some(layout) => OutputPlan::Mix(Box::new(MixPlan {
-            video: video(&request.encode, encoders, layout.width, layout.height),
+            video: video(request, encoders, layout.width, layout.height),
             layout,
             images: BTreeMap::new(),
             fonts: fonts.to_vec(),
@@ -58,8 +58,11 @@ pub fn output(request: &StartRecord, encoders: &Encoders, fonts: &[PathBuf]) -> 
     }
 }
 
-fn video(encode: &Encode, encoders: &Encoders, width: u32, height: u32) -> VideoPlan {
+fn video(request: &StartRecord, encoders: &Encoders, width: u32, height: u32) -> VideoPlan {
+    let encode = &request.encode;
     let (codec, encoder) = match encode.video_codec {
+        // WebM takes neither of those.
+        _ if FileFormat::is_webm_alone(&request.formats) => (MixCodec::Vp8, &None),
         VideoCodec::H264 => (MixCodec::H264, &encoders.h264),
         VideoCodec::ByteVc1 => (MixCodec::H265, &encoders.h265),
     };

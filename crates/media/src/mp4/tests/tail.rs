@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::fixture::{BLACK, SILENCE, TestFiller, aac, picture, play, video};
 use crate::mp4::{Anchor, Content, FinishOptions, Kind, Played, Sample, Tail, TailOptions, TrackId, Writer, finish};
 
-const ALL: TailOptions = TailOptions { sound_only: false, live: None };
+const ALL: TailOptions = TailOptions { only: None, live: None };
 /// Pictures that lasted for more than half a second stand still.
-const LIVE: TailOptions = TailOptions { sound_only: false, live: Some(45_000) };
+const LIVE: TailOptions = TailOptions { only: None, live: Some(45_000) };
 
 /// One step of a recording: a hole of so many ticks, then so many samples.
 #[derive(Debug, Clone)]
@@ -162,9 +162,11 @@ proptest! {
         for kind in [Kind::Video, Kind::Audio] {
             prop_assert_eq!(written_out(&grown, kind), indexed(&recording.path, kind));
         }
-        let sound = at_once(&recording.path, TailOptions { sound_only: true, live: None });
-        let heard: Vec<_> = grown.into_iter().filter(|played| played.kind == Kind::Audio).collect();
-        prop_assert_eq!(sound, heard);
+        for kind in [Kind::Video, Kind::Audio] {
+            let alone = at_once(&recording.path, TailOptions { only: Some(kind), live: None });
+            let of_both: Vec<_> = grown.iter().filter(|played| played.kind == kind).cloned().collect();
+            prop_assert_eq!(alone, of_both);
+        }
     }
 
     #[test]

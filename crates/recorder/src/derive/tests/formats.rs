@@ -1,6 +1,6 @@
 //! Every format of an ordinary recording.
 
-use rules::request::FileFormat::{self, Aac, Flv, Hls, M4a, Mp3, Mp4, Ogg, Wav, Webm};
+use rules::request::FileFormat::{self, Aac, Flv, Hls, M4a, Mp3, Mp4, Ogg, Wav};
 
 use super::studio::{AAC, BOTH, Studio, decodes, probe, samples};
 use crate::messages::AudioPlan;
@@ -72,14 +72,4 @@ fn a_recording_with_aac_in_every_format() {
 #[test]
 fn a_recording_with_opus_in_every_format() {
     ordinary(AudioPlan::Opus);
-}
-
-#[test]
-fn what_cannot_be_made_is_said_and_the_rest_is_made() {
-    let mut studio = Studio::new(AAC, &[Webm, Mp3]);
-    studio.record_and_follow(3, BOTH);
-    let made = studio.finish(true);
-    // The pictures would be lost without the master.
-    assert_eq!(made.files.iter().map(|file| file.format).collect::<Vec<_>>(), [Mp4, Mp3]);
-    assert_eq!(made.failed, ["no WEBM was made: WebM takes no h264, and it is not encoded anew"]);
 }

@@ -183,17 +183,34 @@ impl Studio {
 
     /// The recording ends: `filled`, at the present; else where its media does.
     pub fn finish(&mut self, filled: bool) -> Made {
+        let options = self.end(filled);
+        self.complete(&options)
+    }
+
+    /// The last of the recording is written. How it ends.
+    pub fn end(&mut self, filled: bool) -> FinishOptions {
         if let Some(lane) = self.lane.take() {
             lane.finish(self.writer()).expect("finished");
         }
         self.writer().flush().expect("the disk takes it");
         self.writer = None;
         let end = filled.then(|| Duration::from_secs(self.now));
-        let options = FinishOptions { end, still: self.after_still, cut: None };
-        self.complete(&options)
+        FinishOptions { end, still: self.after_still, cut: None }
     }
 
     pub fn complete(&mut self, options: &FinishOptions) -> Made {
+        let made = self.complete_but_for_late(options);
+        self.complete_late(made)
+    }
+
+    pub fn complete_late(&self, mut made: Made) -> Made {
+        if let Some(late) = made.late.take() {
+            made.failed.extend(late.make(self.dir.path(), &self.name, Ok(false), &mut made.files));
+        }
+        made
+    }
+
+    pub fn complete_but_for_late(&mut self, options: &FinishOptions) -> Made {
         let path = names::path(self.dir.path(), &self.name);
         let finished = media::mp4::finish(&path, options, &BlackAndSilence).expect("finished");
         let master = crate::disk::described(self.name.clone(), &finished);
