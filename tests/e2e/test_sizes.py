@@ -98,9 +98,9 @@ def test_the_source_can_be_kept(server, tmp_path):
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_other_formats(server, tmp_path, keep):
-    """FLV has one size as the MP4 does; HLS, whose segments were published, says where it changes."""
+    """FLV and WEBM have one size as the MP4 does; HLS, whose segments were published, says where it changes."""
     options, more = looks("320x180")
-    formats = ["MP4", "HLS", "FLV"]
+    formats = ["MP4", "HLS", "FLV", "WEBM"]
     fields = {"FileFormatConfig": {"FileFormat": formats}, "Tapedeck": {"KeepSource": keep}}
     task = record_task(Embedded(server), f"formats-{keep}", tmp_path, 13, more, options, **fields)
     found = server.files_by_format(task, formats)
@@ -113,9 +113,9 @@ def test_other_formats(server, tmp_path, keep):
         assert_in_sync(report)
     assert found["HLS"][0].read_text().count("#EXT-X-DISCONTINUITY\n") >= 4
     players.hls(found["HLS"][0])
-    path, file = found["FLV"]
-    assert file["Size"] == path.stat().st_size
-    players.ffmpeg(path, file["Duration"] / 1000)
+    for path, file in (found["FLV"], found["WEBM"]):
+        assert file["Size"] == path.stat().st_size
+        players.ffmpeg(path, file["Duration"] / 1000)
 
 
 # A LiveKit server (1.11) does not carry the video-orientation extension: senders turn their pictures themselves, which is a
@@ -128,6 +128,21 @@ def test_a_phone_held_upright_is_turned_by_the_player(server, player, tmp_path):
     assert stream(path) == (LARGE, [-90])
     opened = assert_plays(player, path, file)
     assert (opened["width"], opened["height"]) == LARGE[::-1]
+
+
+def test_a_webm_of_a_phone_held_upright_has_upright_pictures(server, player, tmp_path):
+    options = {"size": "640x360", "fps": FPS, "rotation": "90"}
+    formats = ["MP4", "WEBM"]
+    fields = {"FileFormatConfig": {"FileFormat": formats}}
+    task = record_task(Embedded(server), "upright-webm", tmp_path, 6, (), options, **fields)
+    path, file = server.files_by_format(task, formats)["WEBM"]
+    assert (file["VideoWidth"], file["VideoHeight"]) == LARGE[::-1]
+    assert stream(path) == (LARGE[::-1], [])
+    # What is drawn is not turned.
+    numbers = [picture["number"] for picture in pictures_turned_back(path, 90, tmp_path)]
+    assert {after - before for before, after in zip(numbers, numbers[1:])} == {1}, numbers
+    assert abs(len(numbers) - file["Duration"] / 1000 * FPS) < 5
+    assert_plays(player, path, file)
 
 
 def test_a_phone_that_is_turned_over_and_over(server, player, tmp_path):

@@ -218,7 +218,7 @@ fn flv_alone_is_made_of_one_size_also_by_a_successor() {
     let mut following = Following::default();
     following.add(dir.path(), &[FileFormat::Flv]).expect("noted");
     following.complete(dir.path(), &master, false).expect("made");
-    tries::begin(&path).expect("noted");
+    tries::allow(&path).expect("noted");
     make(&path).expect("made uniform");
     of_one_size(finish());
     assert!(!was_begun(&path));

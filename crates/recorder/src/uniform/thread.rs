@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::tries;
+use crate::derive::{self, Late};
 use crate::disk::{FolderLock, tell_rest};
 use crate::messages::{FileName, FinishedFile, Report};
-use crate::derive::{self, Late};
 
 /// Niceness of the thread: recorders and mixes come first, and yet it gets a tenth of a processor that they need.
 const NICENESS: i32 = 10;
@@ -17,7 +17,10 @@ const NICENESS: i32 = 10;
 pub enum UniformJob {
     File(FileJob),
     /// Everything of the task that came before was all of it.
-    End { task: i64, lock: Option<FolderLock> },
+    End {
+        task: i64,
+        lock: Option<FolderLock>,
+    },
 }
 
 /// A file that is complete, but for its pictures' sizes, and so is all that was made of it, but for what is late.
@@ -63,18 +66,20 @@ impl FileJob {
         let note = |text| report(Report::Note { task, source: name.source.clone(), text });
         let kept = |what: &str, error: String| format!("pictures keep their different sizes{what}: {error}");
         let dir = path.parent().unwrap_or(Path::new("."));
-        let due = super::is_due(&path);
+        let (differs, was_begun) = (super::is_due(&path), super::was_begun(&path));
         let begun = tries::allow(&path);
-        let uniform = begun.clone().and_then(|()| super::make(&path).map_err(|error| error.to_string()));
-        let changed = due && uniform.is_ok();
+        let make = || super::make(&path).map_err(|error| error.to_string());
+        let uniform = begun.clone().and_then(|()| if differs { make() } else { Ok(()) });
+        let changed = differs && uniform.is_ok();
         match uniform {
-            Ok(()) => {
+            // Another recorder may have died between the two.
+            Ok(()) if differs || was_begun => {
                 if let Err(error) = derive::remake(dir, &name, &mut made) {
                     note(kept(" in files of other formats", error.to_string()));
                 }
             }
-            Err(error) if due || late.is_none() => note(kept("", error)),
-            Err(_) => {}
+            Err(error) if differs => note(kept("", error)),
+            Ok(()) | Err(_) => {}
         }
         if let Some(late) = late {
             late.make(dir, &name, begun.map(|()| changed), &mut made).into_iter().for_each(note);
