@@ -119,7 +119,7 @@ impl Derivation {
     /// # Errors
     /// Among others, when the master is just being created.
     pub fn begin(&self) -> Result<Working> {
-        Ok(Working::Direct(self.begin_direct()?))
+        Ok(Working::Direct(Box::new(self.begin_direct()?)))
     }
 
     fn begin_direct(&self) -> Result<Direct> {
@@ -180,7 +180,7 @@ impl Derivation {
 
 /// A derivation under way.
 pub enum Working {
-    Direct(Direct),
+    Direct(Box<Direct>),
     /// WEBM has the pictures only of a rendition, which has to be there first.
     Pictures(Box<Rendition>),
 }

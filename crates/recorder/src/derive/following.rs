@@ -125,13 +125,13 @@ impl Following {
             Some(Some(Working::Pictures(rendition))) => Late(Some(rendition)),
             _ => Late(None),
         });
+        let is_late = late.is_some();
         let mut made = Made { files: Vec::new(), failed: Vec::new(), late };
-        let at_once = |format: FileFormat| format != FileFormat::Webm || made.late.is_none();
-        let formats_now: Vec<FileFormat> = formats.iter().copied().filter(|format| at_once(*format)).collect();
         let mut faults = false;
-        for format in formats_now.iter().filter(|format| **format != FileFormat::Mp4) {
-            let derivation = Derivation::new(dir, &master.name, *format);
-            match tried(&derivation, working.remove(format).flatten(), master) {
+        let now = |format: &FileFormat| *format != FileFormat::Mp4 && !(is_late && *format == FileFormat::Webm);
+        for format in formats.iter().copied().filter(now) {
+            let derivation = Derivation::new(dir, &master.name, format);
+            match tried(&derivation, working.remove(&format).flatten(), master) {
                 Ok(file) => made.files.push(file),
                 Err(error) => {
                     faults |= !matches!(error, crate::Error::Format(_));
@@ -141,11 +141,11 @@ impl Following {
             }
         }
         // Nothing that was recorded is lost: the master stands in for what could not be made of it.
-        let blind = made.late.is_none()
+        let blind = !is_late
             && formats.iter().any(|format| format.has_picture())
             && master.video_codec.is_some()
             && made.files.iter().all(|file| file.video_codec.is_none());
-        if formats.contains(&FileFormat::Mp4) || faults || blind || (made.files.is_empty() && made.late.is_none()) {
+        if formats.contains(&FileFormat::Mp4) || faults || blind || (made.files.is_empty() && !is_late) {
             made.files.insert(0, master.clone());
         }
         note(dir, &master.name, &made.files)?;

@@ -66,7 +66,11 @@ fn join(derivation: &Derivation, rendition: Option<Box<Rendition>>) -> crate::Re
     let Derivation { dir, name, .. } = derivation;
     let finished = describe(name.clone(), &names::path(dir, name))?;
     let (master, pictures) = (names::path(dir, name), names::pictures(dir, name));
-    if !rendition.is_some_and(|rendition| rendition.finish().is_ok()) {
+    let done = rendition.map(|rendition| rendition.finish());
+    if let Some(Err(error)) = &done {
+        tracing::warn!(?name, %error, "pictures of the WEBM are made again");
+    }
+    if !matches!(done, Some(Ok(()))) {
         Rendition::of_finished(&master, pictures.clone())?.finish()?;
     }
     let tails = (Tail::open(&pictures, options(Kind::Video))?, Tail::open(&master, options(Kind::Audio))?);

@@ -39,7 +39,7 @@ pub struct Rendition {
 
 enum Work {
     /// The sample entry of the pieces that follow.
-    Entry(SampleEntry),
+    Entry(Box<SampleEntry>),
     Piece(Played),
     /// All was given; the last picture stays up to here (ticks).
     End(u64),
@@ -127,7 +127,7 @@ impl Rendition {
         self.entry = Some(played.entry);
         let entry = self.tail.entry(Kind::Video, played.entry).cloned();
         self.next = Some(Work::Piece(played));
-        Ok(entry.map(Work::Entry))
+        Ok(entry.map(|entry| Work::Entry(Box::new(entry))))
     }
 }
 
@@ -147,7 +147,7 @@ fn run(writer: Writer, path: &Path, queue: &Receiver<Work>) -> Result<()> {
     let mut making = Making::new(writer);
     for work in queue {
         match work {
-            Work::Entry(entry) => making.entry(entry),
+            Work::Entry(entry) => making.entry(*entry),
             Work::Piece(played) => making.push(&played)?,
             Work::End(end) => {
                 making.finish(end)?;

@@ -87,7 +87,29 @@ fn chosen_bitrate(width: u32, height: u32, fps: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use rules::request::Version;
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_mix_is_encoded_in_what_all_its_files_take_or_the_master_does() {
+        let codec = |video_codec: u32, formats: &[&str]| {
+            let request = json!({
+                "AppId": "app", "RoomId": "room", "TaskId": "task", "RecordMode": 0,
+                "Encode": { "VideoCodec": video_codec }, "FileFormatConfig": { "FileFormat": formats },
+                "StorageConfig": { "Type": 1, "VodConfig": { "AccountId": "1", "Space": "s" } },
+            });
+            let request = StartRecord::parse(Version::V2023_11_01, &request).expect("valid");
+            match output(&request, &Encoders::default(), &[]) {
+                OutputPlan::Mix(plan) => plan.video.codec,
+                OutputPlan::Streams { .. } => panic!("it is mixed"),
+            }
+        };
+        assert_eq!((codec(0, &["MP4", "WEBM"]), codec(1, &["WEBM", "MP4"])), (MixCodec::H264, MixCodec::H265));
+        assert_eq!((codec(0, &["WEBM"]), codec(1, &["MP3", "WEBM"])), (MixCodec::Vp8, MixCodec::Vp8));
+        assert_eq!((codec(0, &["MP3"]), codec(1, &["HLS"])), (MixCodec::H264, MixCodec::H265));
+    }
 
     #[test]
     fn a_bitrate_left_to_us_follows_size_and_rate() {
