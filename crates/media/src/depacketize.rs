@@ -69,7 +69,8 @@ trait Format: std::fmt::Debug + Send {
 /// What a [`Format`] makes of a picture's payloads.
 struct Picture {
     data: Vec<u8>,
-    /// Set on key frames.
+    key: bool,
+    /// Set on key frames, and where the size changes without one.
     config: Option<Arc<VideoConfig>>,
     /// No picture it may refer to is missing since the one before.
     continuous: bool,
@@ -206,17 +207,17 @@ impl Depacketizer {
         match picture {
             Ok(None) => {}
             Ok(Some(picture)) => {
-                let key = picture.config.is_some();
-                self.after_loss = !key && (self.after_loss || !picture.continuous);
+                let Picture { data, key, config, continuous } = picture;
+                self.after_loss = !key && (self.after_loss || !continuous);
                 self.missing = 0;
                 self.ready.push_back(Output::Frame(EncodedFrame {
                     rtp_time: current.rtp_time,
                     arrival_ns: current.arrival_ns,
-                    data: picture.data,
+                    data,
                     key,
                     rotation: self.rotation,
                     after_loss: self.after_loss,
-                    config: picture.config,
+                    config,
                 }));
             }
             Err(reason) => {

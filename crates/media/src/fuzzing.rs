@@ -9,8 +9,10 @@ use crate::bitstream::h265;
 use crate::bitstream::opus::{MAX_PACKET, Toc};
 use crate::bitstream::{vp8, vp9};
 use crate::depacketize::{Depacketizer, Output};
+use crate::mp4::Codec;
 use crate::packet::{EncodedFrame, RtpPacket, VideoCodec, VideoConfig};
 use crate::rtp::reorder::{Item, Reorder, ReorderConfig};
+use crate::sizes::Sizes;
 
 /// Flags in the first byte of a record that [`depacketize`] reads; the next two are the payload's length.
 pub const MARKER: u8 = 1;
@@ -129,7 +131,7 @@ fn check_outputs(depacketizer: &mut Depacketizer, codec: VideoCodec, packets: &m
 
 fn check_frame(frame: &EncodedFrame, codec: VideoCodec, bytes: usize) {
     assert!(!frame.data.is_empty());
-    assert_eq!(frame.key, frame.config.is_some());
+    assert!(!frame.key || frame.config.is_some());
     assert!(!(frame.key && frame.after_loss));
     if let Some(config) = &frame.config {
         let (width, height) = config.dimensions();
@@ -212,6 +214,11 @@ pub fn sps(data: &[u8]) {
     // Any value is right; that none of these panics is the test.
     let _ = (SliceHead::parse(data), h265::SliceHead::parse(data), h265::Vps::parse(data));
     let _ = (vp8::key_frame(data), vp9::key_frame(data));
+    let (one, two) = data.split_at(data.len() / 2);
+    for codec in [Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1] {
+        let mut sizes = Sizes::new(codec);
+        let _ = [one, two, data].map(|sample| sizes.follow(sample));
+    }
     if let Ok(toc) = Toc::parse(data) {
         assert!((120..=MAX_PACKET).contains(&toc.duration()));
     }

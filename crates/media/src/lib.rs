@@ -7,3 +7,4 @@ pub mod fuzzing;
 pub mod mp4;
 pub mod packet;
 pub mod rtp;
+pub mod sizes;

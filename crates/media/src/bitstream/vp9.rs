@@ -1,4 +1,5 @@
-//! VP9: the uncompressed header of a frame (VP9 bitstream specification, 6.2), up to the picture size.
+//! VP9: the uncompressed header of a frame (VP9 bitstream specification, 6.2), up to the picture size; and the frames of a
+//! superframe.
 
 pub mod layers;
 
@@ -40,6 +41,26 @@ pub fn key_frame(frame: &[u8]) -> Result<Option<Vp9Config>, Malformed> {
     let (bit_depth, chroma_subsampling, full_range) = colour(&mut r, profile)?;
     let (width, height) = (r.bits(16)? + 1, r.bits(16)? + 1);
     Ok(Some(Vp9Config { profile: profile as u8, bit_depth, chroma_subsampling, full_range, width, height }))
+}
+
+/// The frames of a sample: those that the index at its end lists (annex B), or it alone.
+pub fn frames(sample: &[u8]) -> Vec<&[u8]> {
+    superframe(sample).unwrap_or_else(|| vec![sample])
+}
+
+fn superframe(sample: &[u8]) -> Option<Vec<&[u8]>> {
+    let marker = *sample.last().filter(|marker| **marker >> 5 == 6)?;
+    let (count, bytes) = (usize::from(marker & 7) + 1, usize::from(marker >> 3 & 3) + 1);
+    let (mut rest, index) = sample.split_at_checked(sample.len().checked_sub(2 + count * bytes)?)?;
+    let sizes = index.strip_prefix(&[marker])?.chunks_exact(bytes).take(count);
+    let mut frames = Vec::with_capacity(count);
+    for size in sizes {
+        let size = size.iter().rev().fold(0, |size, byte| size << 8 | usize::from(*byte));
+        let (frame, behind) = rest.split_at_checked(size)?;
+        frames.push(frame);
+        rest = behind;
+    }
+    Some(frames)
 }
 
 fn colour(r: &mut BitReader, profile: u32) -> Result<(u8, u8, bool), Malformed> {

@@ -1,10 +1,13 @@
 //! AV1 payloads (RTP Payload Format For AV1, version 1.0) to temporal units.
 //!
 //! Out come OBUs with size fields, without temporal delimiters, tile lists and padding, as an MP4 sample has them;
-//! a key frame begins with a sequence header.
+//! a key frame begins with a sequence header. A picture's size is that of its highest layer, which may change without a key
+//! frame.
+
+use std::sync::Arc;
 
 use super::{DropReason, Format, LastConfig, Picture};
-use crate::bitstream::av1::{Av1Config, ObuHeader, is_key_frame, leb128, obu, write_leb128};
+use crate::bitstream::av1::{Av1Config, Frames, ObuHeader, is_key_frame, leb128, obu, write_leb128};
 use crate::packet::VideoConfig;
 
 #[derive(Debug, Default)]
@@ -16,7 +19,7 @@ pub(super) struct Av1 {
     has_sequence_header: bool,
     /// The first frame header of the temporal unit is a key frame's.
     key: Option<bool>,
-    sequence: Option<Av1Config>,
+    stream: Frames,
     /// The last key frame came together with its sequence header.
     headers_in_key_frames: bool,
     last: LastConfig,
@@ -92,14 +95,14 @@ impl Format for Av1 {
             self.discard();
             return Ok(None);
         };
-        let config = key.then(|| self.key_config(missing)).transpose()?;
+        let config = if key { Some(self.key_config(missing)?) } else { self.changed() };
         let mut data = std::mem::take(&mut self.data);
-        if let (false, Some(VideoConfig::Av1(config))) = (self.has_sequence_header, config.as_deref()) {
+        if let (true, false, Some(VideoConfig::Av1(config))) = (key, self.has_sequence_header, config.as_deref()) {
             data.splice(0..0, config.sequence_header.iter().copied());
         }
         self.discard();
         // Without the dependency descriptor nothing tells whether a frame depends on a lost one.
-        Ok(Some(Picture { data, continuous: config.is_some() || missing == 0, config }))
+        Ok(Some(Picture { data, key, config, continuous: key || missing == 0 }))
     }
 
     fn discard(&mut self) {
@@ -122,10 +125,14 @@ impl Av1 {
         match header.kind {
             obu::TEMPORAL_DELIMITER | obu::TILE_LIST | obu::PADDING => return Ok(()),
             obu::SEQUENCE_HEADER => {
-                self.sequence = Some(Av1Config::parse(payload)?);
+                self.stream.take(header, payload)?;
                 self.has_sequence_header = true;
             }
-            obu::FRAME | obu::FRAME_HEADER if self.key.is_none() => self.key = Some(is_key_frame(payload)?),
+            obu::FRAME | obu::FRAME_HEADER => {
+                self.key = Some(self.key.map_or_else(|| is_key_frame(payload), Ok)?);
+                // Where its size cannot be read it is that of the frame before.
+                _ = self.stream.take(header, payload);
+            }
             _ => {}
         }
         self.data.push(bytes[0] | 2);
@@ -135,13 +142,23 @@ impl Av1 {
         Ok(())
     }
 
-    fn key_config(&mut self, missing: u64) -> Result<std::sync::Arc<VideoConfig>, DropReason> {
+    fn key_config(&mut self, missing: u64) -> Result<Arc<VideoConfig>, DropReason> {
         if missing > 0 && self.headers_in_key_frames && !self.has_sequence_header {
             // It was lost, and the one known may be of another size.
             return Err(DropReason::Incomplete);
         }
-        let config = self.sequence.clone().ok_or(DropReason::NoParameterSets)?;
+        let config = self.stream.config().ok_or(DropReason::NoParameterSets)?;
+        let (width, height) = self.stream.size().unwrap_or((config.width, config.height));
+        let config = Av1Config { width, height, ..config.clone() };
         self.headers_in_key_frames = self.has_sequence_header;
         Ok(self.last.share(VideoConfig::Av1(config)))
+    }
+
+    /// The configuration of a picture that has another size than the one before.
+    fn changed(&mut self) -> Option<Arc<VideoConfig>> {
+        let Some(VideoConfig::Av1(last)) = self.last.0.as_deref() else { return None };
+        let (width, height) = self.stream.size().filter(|size| *size != (last.width, last.height))?;
+        let config = Av1Config { width, height, ..last.clone() };
+        Some(self.last.share(VideoConfig::Av1(config)))
     }
 }

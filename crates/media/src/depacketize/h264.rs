@@ -158,7 +158,7 @@ impl H264 {
         let data = with_sets(std::iter::once(&sets.sps).chain(&sets.pps), &self.nals);
         self.sets_in_key_frames = own_sets;
         self.reference = Some((sps, 0));
-        Ok(Picture { data, config: Some(config), continuous: true })
+        Ok(Picture { data, key: true, config: Some(config), continuous: true })
     }
 
     fn finish_inter(&mut self, slice: std::ops::Range<usize>, missing: u64) -> Picture {
@@ -179,7 +179,7 @@ impl H264 {
         let continuous = continuous || missing == 0;
         let mut data = std::mem::take(&mut self.set_nals);
         data.append(&mut self.nals);
-        Picture { data, config: None, continuous }
+        Picture { data, key: false, config: None, continuous }
     }
 }
 

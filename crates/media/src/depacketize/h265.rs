@@ -88,7 +88,7 @@ impl Format for H265 {
                 let mut data = std::mem::take(&mut self.set_nals);
                 data.append(&mut self.nals);
                 // The order of pictures begins anew with a key frame, which may be what is missing: nothing tells.
-                Some(Picture { data, config: None, continuous: missing == 0 })
+                Some(Picture { data, key: false, config: None, continuous: missing == 0 })
             }
         };
         self.discard();
@@ -170,7 +170,7 @@ impl H265 {
         let data = with_sets(sets, &self.nals);
         self.sets_in_key_frames = own_sets;
         let config: Arc<VideoConfig> = self.sets.share(config);
-        Ok(Picture { data, config: Some(config), continuous: true })
+        Ok(Picture { data, key: true, config: Some(config), continuous: true })
     }
 }
 

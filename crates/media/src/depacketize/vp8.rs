@@ -89,9 +89,10 @@ impl Format for Vp8 {
         let size = vp8::key_frame(&self.data)?;
         let config = size.map(|(width, height)| self.last.share(VideoConfig::Vp8 { width, height }));
         let id = self.picture_id.take();
-        let continuous = config.is_some() || PictureId::continuous(self.last_id, id, missing);
+        let key = config.is_some();
+        let continuous = key || PictureId::continuous(self.last_id, id, missing);
         self.last_id = id;
-        Ok(Some(Picture { data: std::mem::take(&mut self.data), config, continuous }))
+        Ok(Some(Picture { data: std::mem::take(&mut self.data), key, config, continuous }))
     }
 
     fn discard(&mut self) {

@@ -1,8 +1,11 @@
 //! VP9 payloads (RFC 9628) to frames. The spatial layers of a picture become one superframe, of which the last frame is shown.
+//! Its size is the picture's, which may change without a key frame: when the server sends fewer layers, or more.
+
+use std::sync::Arc;
 
 use super::vp8::{PictureId, take};
 use super::{DropReason, Format, LastConfig, Picture};
-use crate::bitstream::vp9::{self, layers::Layers};
+use crate::bitstream::vp9::{self, Vp9Config, layers::Layers};
 use crate::packet::VideoConfig;
 
 /// Frames a superframe index can list.
@@ -16,9 +19,6 @@ pub(super) struct Vp9 {
     stream: Layers,
     /// The last packet ended a layer's frame.
     layer_ended: bool,
-    /// Sizes by spatial layer, from the scalability structure last received.
-    sizes: Vec<(u32, u32)>,
-    spatial_layer: usize,
     picture_id: Option<PictureId>,
     last_id: Option<PictureId>,
     last: LastConfig,
@@ -32,7 +32,6 @@ struct Descriptor {
     spatial_layer: usize,
     /// Refers to the layer below in the same picture.
     uses_lower_layer: bool,
-    sizes: Option<Vec<(u32, u32)>>,
 }
 
 impl Descriptor {
@@ -59,25 +58,26 @@ impl Descriptor {
                 }
             }
         }
-        let sizes = has(0x02).then(|| read_structure(data)).transpose()?.flatten();
+        if has(0x02) {
+            skip_structure(data)?;
+        }
         Ok(Self {
             picture_id,
             begins_layer: has(0x08),
             ends_layer: has(0x04),
             spatial_layer: usize::from(layer >> 1 & 7),
             uses_lower_layer: layer & 1 != 0,
-            sizes,
         })
     }
 }
 
-/// The scalability structure: the layers' sizes, when it has them.
-fn read_structure(data: &mut &[u8]) -> Result<Option<Vec<(u32, u32)>>, DropReason> {
+/// The scalability structure. The layers' sizes, which it may have, are those that their frames say.
+fn skip_structure(data: &mut &[u8]) -> Result<(), DropReason> {
     let first = take(data)?;
-    let mut number = || Ok::<_, DropReason>(u32::from(take(data)?) << 8 | u32::from(take(data)?));
-    let sizes = (first & 0x10 != 0)
-        .then(|| (0..=first >> 5).map(|_| Ok((number()?, number()?))).collect::<Result<Vec<_>, DropReason>>())
-        .transpose()?;
+    if first & 0x10 != 0 {
+        let sizes = 4 * (usize::from(first >> 5) + 1);
+        *data = data.get(sizes..).ok_or(DropReason::Malformed)?;
+    }
     if first & 0x08 != 0 {
         for _ in 0..take(data)? {
             let references = take(data)? >> 2 & 3;
@@ -86,7 +86,7 @@ fn read_structure(data: &mut &[u8]) -> Result<Option<Vec<(u32, u32)>>, DropReaso
             }
         }
     }
-    Ok(sizes)
+    Ok(())
 }
 
 impl Format for Vp9 {
@@ -108,11 +108,7 @@ impl Format for Vp9 {
             self.layers.push(self.data.len());
         }
         self.layer_ended = descriptor.ends_layer;
-        self.spatial_layer = descriptor.spatial_layer;
         self.picture_id = descriptor.picture_id;
-        if let Some(sizes) = descriptor.sizes {
-            self.sizes = sizes;
-        }
         self.data.extend_from_slice(payload);
         Ok(())
     }
@@ -121,20 +117,16 @@ impl Format for Vp9 {
         if !self.layer_ended {
             return Err(DropReason::Incomplete);
         }
-        let config = vp9::key_frame(&self.data)?.map(|mut config| {
-            // The header read is the lowest layer's; what is shown is the highest.
-            if let (2.., Some(&(width, height))) = (self.layers.len(), self.sizes.get(self.spatial_layer)) {
-                (config.width, config.height) = (width, height);
-            }
-            self.last.share(VideoConfig::Vp9(config))
-        });
-        let continuous = config.is_some() || PictureId::continuous(self.last_id, self.picture_id, missing);
+        let lowest = vp9::key_frame(&self.data)?;
+        let key = lowest.is_some();
+        let continuous = key || PictureId::continuous(self.last_id, self.picture_id, missing);
         self.last_id = self.picture_id;
         self.hide_lower_layers();
         self.write_index();
+        let config = self.config(lowest);
         let data = std::mem::take(&mut self.data);
         self.discard();
-        Ok(Some(Picture { data, config, continuous }))
+        Ok(Some(Picture { data, key, config, continuous }))
     }
 
     fn discard(&mut self) {
@@ -146,6 +138,18 @@ impl Format for Vp9 {
 }
 
 impl Vp9 {
+    /// That of a key frame, whose lowest layer's is given, and of a picture of another size than the one before.
+    fn config(&mut self, lowest: Option<Vp9Config>) -> Option<Arc<VideoConfig>> {
+        let of = match (lowest, self.last.0.as_deref()) {
+            (Some(lowest), _) => lowest,
+            (None, Some(VideoConfig::Vp9(last))) => *last,
+            (None, _) => return None,
+        };
+        let (width, height) = self.stream.size().unwrap_or((of.width, of.height));
+        let changed = (width, height) != (of.width, of.height);
+        (lowest.is_some() || changed).then(|| self.last.share(VideoConfig::Vp9(Vp9Config { width, height, ..of })))
+    }
+
     fn hide_lower_layers(&mut self) {
         if self.layers.len() == 1 {
             // What cannot be read is followed by what cannot be read, up to a key frame.

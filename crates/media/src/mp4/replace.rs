@@ -121,7 +121,7 @@ impl Replacing {
         Ok(known as u32)
     }
 
-    /// Puts `data` in a picture's place. It must be a key frame if the picture was one, and only then.
+    /// Puts `data` in a picture's place. It must be a key frame if the picture was one.
     pub fn replace(&mut self, picture: usize, entry: u32, data: &[u8]) -> Result<()> {
         let size =
             u32::try_from(data.len()).ok().filter(|size| *size > 0 && (entry as usize) < self.track.entries.len());

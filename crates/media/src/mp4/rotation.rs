@@ -16,6 +16,9 @@ pub(super) fn of(entry: &SampleEntry) -> u16 {
     let boxes = match entry {
         SampleEntry::Avc1(avc1) => &avc1.unknown_boxes,
         SampleEntry::Hev1(hev1) => &hev1.unknown_boxes,
+        SampleEntry::Vp08(vp08) => &vp08.unknown_boxes,
+        SampleEntry::Vp09(vp09) => &vp09.unknown_boxes,
+        SampleEntry::Av01(av01) => &av01.unknown_boxes,
         _ => return 0,
     };
     let turns = boxes.iter().find(|found| found.box_type == UUID).and_then(|found| found.payload.first());
@@ -27,6 +30,9 @@ pub(super) fn set(entry: &mut SampleEntry, degrees: u16) {
     let boxes = match entry {
         SampleEntry::Avc1(avc1) => &mut avc1.unknown_boxes,
         SampleEntry::Hev1(hev1) => &mut hev1.unknown_boxes,
+        SampleEntry::Vp08(vp08) => &mut vp08.unknown_boxes,
+        SampleEntry::Vp09(vp09) => &mut vp09.unknown_boxes,
+        SampleEntry::Av01(av01) => &mut av01.unknown_boxes,
         _ => return,
     };
     boxes.retain(|found| found.box_type != UUID);

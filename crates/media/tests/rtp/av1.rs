@@ -2,9 +2,11 @@
 
 use media::bitstream::av1::{ObuHeader, obu};
 use media::depacketize::{DropReason, Output};
+use media::mp4;
 use media::packet::{RtpPacket, VideoCodec, VideoConfig};
+use media::sizes::Sizes;
 
-use crate::fixtures::{AV1, ivf};
+use crate::fixtures::{AV1, AV1_RESIZED, ivf};
 use crate::{STEP, frames, lose_each_packet, packetize, receive};
 
 pub fn packets(counted: bool, mtu: usize) -> Vec<RtpPacket> {
@@ -36,6 +38,40 @@ fn the_sequence_header_tells_size_and_format() {
     assert_eq!((config.width, config.height, config.profile, config.bit_depth), (192, 108, 0, 8));
     assert_eq!((config.subsampling_x, config.subsampling_y, config.monochrome), (true, true, false));
     assert!(got[0].data.starts_with(&config.sequence_header));
+}
+
+#[test]
+fn frames_change_their_size_without_a_key_frame() {
+    // As an independent decoder has them.
+    let wanted = [
+        (128, 72),
+        (102, 58),
+        (140, 79),
+        (118, 66),
+        (128, 72),
+        (102, 58),
+        (140, 79),
+        (118, 66),
+        (192, 108),
+        (128, 72),
+        (128, 72),
+        (154, 86),
+    ];
+    let source = ivf(AV1_RESIZED);
+    let packets = packetize::stream(source.iter().map(|unit| packetize::av1(unit, true, 300)));
+    let got = frames(receive(VideoCodec::Av1, packets));
+    assert!(got.iter().enumerate().all(|(n, frame)| frame.key == (n == 0)));
+    let mut sizes = Sizes::new(mp4::Codec::Av1);
+    assert_eq!(got.iter().map(|frame| sizes.follow(&frame.data)).collect::<Vec<_>>(), wanted.map(Some));
+    let told: Vec<_> = got.iter().map(|frame| frame.config.as_deref().map(VideoConfig::dimensions)).collect();
+    let mut changes = wanted.map(Some);
+    changes[10] = None;
+    assert_eq!(told, changes, "told where it is another one than before");
+    let header = |n: usize| match got[n].config.as_deref() {
+        Some(VideoConfig::Av1(config)) => config.sequence_header.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(header(0) == header(1) && got[0].data.starts_with(&header(0)) && !got[1].data.starts_with(&header(0)));
 }
 
 #[test]

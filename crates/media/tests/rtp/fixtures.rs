@@ -13,6 +13,8 @@ pub const VP9: &[u8] = include_bytes!("../fixtures/vp9.ivf");
 /// Of a browser: superframes of two spatial layers each.
 pub const VP9_LAYERS: &[u8] = include_bytes!("../fixtures/vp9_layers.ivf");
 pub const AV1: &[u8] = include_bytes!("../fixtures/av1.ivf");
+/// Of libaom: almost every frame has another size, and only the first is a key frame.
+pub const AV1_RESIZED: &[u8] = include_bytes!("../fixtures/av1_resized.ivf");
 
 /// The NAL units of each access unit of an Annex B file.
 pub fn access_units(file: &[u8]) -> Vec<Vec<Vec<u8>>> {

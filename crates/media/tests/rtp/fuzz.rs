@@ -5,7 +5,7 @@ use media::fuzzing::{self, LOSS_BEFORE, MARKER, NEW_TIME, record};
 use media::packet::{RtpPacket, VideoCodec};
 use proptest::prelude::*;
 
-use crate::fixtures::{AV1, BASELINE, HIGH, OPEN_GROUPS, SLICES, VP8, VP9, access_units, h265_units, ivf};
+use crate::fixtures::{AV1, AV1_RESIZED, BASELINE, HIGH, OPEN_GROUPS, SLICES, VP8, VP9, access_units, h265_units, ivf};
 use crate::packetize;
 
 /// A real stream as records; `lost` says which packets are left out.
@@ -30,7 +30,7 @@ fn real_streams() -> Vec<(VideoCodec, Vec<RtpPacket>)> {
     let h265 = |file| packetize::stream(h265_units(file).iter().map(|unit| packetize::h265(unit, 300)));
     let vp8 = ivf(VP8).into_iter().zip(0..).map(|(frame, id)| packetize::vp8(&frame, id, 300));
     let vp9 = ivf(VP9).into_iter().zip(0..).map(|(frame, id)| packetize::vp9(&[&frame], id, &[(192, 108)], 300));
-    let av1 = ivf(AV1).into_iter().map(|unit| packetize::av1(&unit, false, 300));
+    let av1 = |file| packetize::stream(ivf(file).into_iter().map(|unit| packetize::av1(&unit, false, 300)));
     vec![
         (VideoCodec::H264, h264(BASELINE)),
         (VideoCodec::H264, h264(HIGH)),
@@ -38,7 +38,8 @@ fn real_streams() -> Vec<(VideoCodec, Vec<RtpPacket>)> {
         (VideoCodec::H265, h265(OPEN_GROUPS)),
         (VideoCodec::Vp8, packetize::stream(vp8)),
         (VideoCodec::Vp9, packetize::stream(vp9)),
-        (VideoCodec::Av1, packetize::stream(av1)),
+        (VideoCodec::Av1, av1(AV1)),
+        (VideoCodec::Av1, av1(AV1_RESIZED)),
     ]
 }
 

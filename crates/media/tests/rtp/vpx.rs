@@ -3,9 +3,12 @@
 use media::depacketize::{DropReason, Output};
 use media::packet::{RtpPacket, VideoCodec, VideoConfig};
 
+use media::bitstream::vp9::layers::Layers;
+use media::mp4;
+use media::sizes::Sizes;
+
 use crate::fixtures::{VP8, VP9, VP9_LAYERS, ivf, layers};
 use crate::{STEP, frames, lose_each_packet, packetize, receive};
-use media::bitstream::vp9::layers::Layers;
 
 pub fn vp8_packets(mtu: usize) -> Vec<RtpPacket> {
     // The picture id wraps on the way.
@@ -71,6 +74,27 @@ fn spatial_layers_become_a_superframe() {
     thinned.remove(lost.expect("each layer ends"));
     let dropped = |output: &&Output| matches!(output, Output::Dropped { rtp_time, .. } if *rtp_time == 3 * STEP);
     assert_eq!(receive(VideoCodec::Vp9, thinned).iter().filter(dropped).count(), 1);
+}
+
+#[test]
+fn the_size_is_that_of_the_highest_layer_that_was_sent() {
+    let source = ivf(VP9_LAYERS);
+    // From the fifth picture on the server sends the lower layer alone, later both again: no key frame is needed.
+    let both = |n: usize| !(4..8).contains(&n);
+    let packets = source.iter().enumerate().map(|(n, superframe)| {
+        let layers: [&[u8]; 2] = layers(superframe);
+        packetize::vp9(&layers[..if both(n) { 2 } else { 1 }], n as u16, &[], 300)
+    });
+    let got = frames(receive(VideoCodec::Vp9, packetize::stream(packets)));
+    let told: Vec<_> = got.iter().map(|frame| frame.config.as_deref().map(VideoConfig::dimensions)).collect();
+    let mut wanted = [None; 10];
+    (wanted[0], wanted[4], wanted[8]) = (Some((640, 360)), Some((320, 180)), Some((640, 360)));
+    assert_eq!(told, wanted);
+    assert!(got.iter().enumerate().all(|(n, frame)| frame.key == (n == 0)));
+    let mut sizes = Sizes::new(mp4::Codec::Vp9);
+    for (n, frame) in got.iter().enumerate() {
+        assert_eq!(sizes.follow(&frame.data), Some(if both(n) { (640, 360) } else { (320, 180) }), "{n}");
+    }
 }
 
 #[test]

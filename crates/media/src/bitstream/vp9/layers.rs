@@ -7,10 +7,15 @@ use super::{BitReader, Malformed, colour};
 /// Frames that later ones may refer to.
 const SLOTS: usize = 8;
 
+/// Width and height, pixels.
+type Size = (u32, u32);
+
 /// Follows a stream as far as finding the end of each frame's uncompressed header takes: what sizes its references have.
 #[derive(Debug, Default)]
 pub struct Layers {
-    widths: [u32; SLOTS],
+    /// Zero where nothing is known.
+    slots: [Size; SLOTS],
+    last: Option<Size>,
 }
 
 /// Where things are in a frame, in bits.
@@ -29,8 +34,15 @@ impl Layers {
     /// # Errors
     /// What cannot be read stays as it is.
     pub fn follow(&mut self, frame: &[u8], hide: bool) -> Result<Option<Vec<u8>>, Malformed> {
+        self.last = None;
         let header = self.read(frame)?;
         Ok(header.filter(|header| hide && header.shown).map(|header| header.hide(frame)))
+    }
+
+    /// The size of the last frame taken, or of the one that it shows; nothing when it could not be read. It may be another
+    /// one than before without a key frame between.
+    pub fn size(&self) -> Option<Size> {
+        self.last
     }
 
     /// Nothing for a frame that shows an earlier one.
@@ -44,6 +56,7 @@ impl Layers {
             r.skip(1)?;
         }
         if r.bit()? {
+            self.last = Some(self.slot(r.bits(3)? as usize)?);
             return Ok(None);
         }
         let key = !r.bit()?;
@@ -53,7 +66,7 @@ impl Layers {
         if !key && !resilient {
             r.skip(2)?; // reset_frame_context
         }
-        let (width, refreshed) = if key || intra_only {
+        let (size, refreshed) = if key || intra_only {
             r.skip(24)?; // sync code
             if key || profile > 0 {
                 colour(&mut r, profile)?;
@@ -75,18 +88,19 @@ impl Layers {
         }
         r.skip(if resilient { 2 } else { 4 })?; // contexts
         skip_tools(&mut r)?;
-        skip_tiles(&mut r, width)?;
+        skip_tiles(&mut r, size.0)?;
         r.skip(16)?; // header_size_in_bytes
-        for (slot, known) in self.widths.iter_mut().enumerate() {
+        for (slot, known) in self.slots.iter_mut().enumerate() {
             if refreshed >> slot & 1 == 1 {
-                *known = width;
+                *known = size;
             }
         }
+        self.last = Some(size);
         Ok(Some(Header { key, show_at, shown, end: r.bits_read() }))
     }
 
     /// Of a frame that may have the size of one that it refers to.
-    fn size_of_references(&self, r: &mut BitReader) -> Result<u32, Malformed> {
+    fn size_of_references(&self, r: &mut BitReader) -> Result<Size, Malformed> {
         let mut slots = [0; 3];
         for slot in &mut slots {
             *slot = r.bits(3)? as usize;
@@ -94,10 +108,14 @@ impl Layers {
         }
         for slot in slots {
             if r.bit()? {
-                return Some(self.widths[slot]).filter(|width| *width > 0).ok_or(Malformed("VP9 frame: reference"));
+                return self.slot(slot);
             }
         }
         explicit_size(r)
+    }
+
+    fn slot(&self, slot: usize) -> Result<Size, Malformed> {
+        Some(self.slots[slot]).filter(|size| size.0 > 0).ok_or(Malformed("VP9 frame: reference"))
     }
 }
 
@@ -117,11 +135,8 @@ impl Header {
     }
 }
 
-/// Gives the width.
-fn explicit_size(r: &mut BitReader) -> Result<u32, Malformed> {
-    let width = r.bits(16)? + 1;
-    r.skip(16)?;
-    Ok(width)
+fn explicit_size(r: &mut BitReader) -> Result<Size, Malformed> {
+    Ok((r.bits(16)? + 1, r.bits(16)? + 1))
 }
 
 /// Loop filter, quantiser and segmentation.
