@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Codec, Error, HEAD, Result, SampleEntry,
+    Codec, Error, HEAD, Result,
     disk::{Disk, FileDisk},
     duration,
     finish::{Opened, open},
@@ -12,7 +12,7 @@ use super::{
     fragment::ReadRun,
     head::Head,
     moov::Track,
-    scan::scan_from,
+    scan::{Expected, scan_from},
 };
 
 /// What [`recorded`] found.
@@ -59,7 +59,7 @@ pub(super) fn recorded_on(disk: &dyn Disk) -> Result<Recorded> {
     };
     let Head { anchor, tracks } = head;
     let mut found: Vec<Gathered> = tracks.iter().map(|_| Gathered::default()).collect();
-    scan_from(disk, from, &tracks, |run| {
+    scan_from(disk, from, Expected { tracks: &tracks, finished: summary.is_some() }, |run| {
         if let Some(index) = tracks.iter().position(|track| track.id == run.track) {
             found[index].add(&tracks[index], &run);
         }
@@ -100,7 +100,8 @@ impl Gathered {
             Some((_, end_before)) if *end_before == begin => *end_before = end,
             _ => self.media.push((begin, end)),
         }
-        let (width, height) = track.entries.get(run.entry as usize).map_or((0, 0), SampleEntry::size);
+        // Where pictures took the place of those of an entry, all are like the first.
+        let (width, height) = track.entries.get(run.entry as usize).unwrap_or_else(|| track.first()).size();
         if self.sizes.last().is_none_or(|(_, w, h)| (*w, *h) != (width, height)) {
             self.sizes.push((begin, width, height));
         }

@@ -26,23 +26,31 @@ pub(super) struct Extent {
     pub unsound: Vec<u64>,
 }
 
+/// What runs may be of.
+#[derive(Clone, Copy)]
+pub(super) struct Expected<'a> {
+    pub tracks: &'a [Track],
+    /// A finished file has no sample entries that nothing uses any more: fragments may name others than it has.
+    pub finished: bool,
+}
+
 /// Gives every run of every whole fragment to `visit`, in order, with `offset` counted from the beginning of the file.
 /// The first fragment that is not whole ends the walk.
 pub(super) fn scan(disk: &dyn Disk, tracks: &[Track], visit: impl FnMut(ReadRun)) -> Result<Extent> {
-    scan_from(disk, HEAD, tracks, visit)
+    scan_from(disk, HEAD, Expected { tracks, finished: false }, visit)
 }
 
 /// The same where the first fragment is elsewhere.
 pub(super) fn scan_from(
     disk: &dyn Disk,
     from: u64,
-    tracks: &[Track],
+    expected: Expected,
     mut visit: impl FnMut(ReadRun),
 ) -> Result<Extent> {
     let len = disk.len()?;
     let mut extent = Extent { end: from, fragments: 0, unsound: Vec::new() };
     let mut buffer = Vec::new();
-    while let Some(found) = next(disk, tracks, extent.end, len, &mut buffer)? {
+    while let Some(found) = next(disk, expected, extent.end, len, &mut buffer)? {
         match found.runs {
             Some(runs) => runs.into_iter().for_each(&mut visit),
             None => extent.unsound.push(extent.end),
@@ -65,7 +73,7 @@ pub(super) struct Found {
 /// The fragment at `at` of a file of `len` bytes; `None` when no whole one is there.
 pub(super) fn next(
     disk: &dyn Disk,
-    tracks: &[Track],
+    expected: Expected,
     at: u64,
     len: u64,
     buffer: &mut Vec<u8>,
@@ -77,7 +85,7 @@ pub(super) fn next(
     }
     let payload = fragment.moof_len + 8..fragment.len;
     let moof = &buffer[8..fragment.moof_len as usize];
-    let runs = fragment::decode(moof).filter(|runs| runs.iter().all(|run| is_sound(run, tracks, &payload)));
+    let runs = fragment::decode(moof).filter(|runs| runs.iter().all(|run| is_sound(run, expected, &payload)));
     let placed = |run: ReadRun| ReadRun { offset: at + run.offset, ..run };
     Ok(Some(Found { end, runs: runs.map(|runs| runs.into_iter().map(placed).collect()) }))
 }
@@ -92,9 +100,10 @@ pub(super) fn bury(disk: &mut dyn Disk, at: u64) -> Result<()> {
 const DEAD: &[u8; 4] = b"free";
 
 /// Whether the run is of a known track and entry, ends in time, and lies inside the `mdat`.
-fn is_sound(run: &ReadRun, tracks: &[Track], payload: &Range<u64>) -> bool {
+fn is_sound(run: &ReadRun, Expected { tracks, finished }: Expected, payload: &Range<u64>) -> bool {
     let inside = run.offset >= payload.start && run.offset.saturating_add(run.size()) <= payload.end;
-    let fits = |track: &Track| (run.entry as usize) < track.entries.len() && run.end() <= track.first().max_ticks();
+    let named = |track: &Track| finished || (run.entry as usize) < track.entries.len();
+    let fits = |track: &Track| named(track) && run.end() <= track.first().max_ticks();
     inside && tracks.iter().find(|track| track.id == run.track).is_some_and(fits)
 }
 

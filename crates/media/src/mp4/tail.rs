@@ -22,7 +22,7 @@ use super::{
     finish::{Opened, open},
     finished::Summary,
     moov::Track,
-    scan,
+    scan::{self, Expected},
     timeline::{UNITS, units},
 };
 use lane::{Lane, Last, Queued};
@@ -357,7 +357,8 @@ impl Tail {
 
     fn fragment(&mut self) -> Result<Option<scan::Found>> {
         let len = self.disk.len()?;
-        scan::next(&self.disk, &self.tracks, self.at + self.shift, len, &mut self.buffer)
+        let expected = Expected { tracks: &self.tracks, finished: self.summary.is_some() };
+        scan::next(&self.disk, expected, self.at + self.shift, len, &mut self.buffer)
     }
 }
 

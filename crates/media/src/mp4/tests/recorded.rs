@@ -7,7 +7,8 @@ use super::{
     fixture::{TestFiller, aac, picture, video},
 };
 use crate::mp4::{
-    Anchor, Error, FinishOptions, Sample, Writer, finish::finish_on, recorded::RecordedTrack, recorded::recorded_on,
+    Anchor, Error, FinishOptions, Replacing, Sample, SampleEntry, Writer, finish::finish_on, recorded::RecordedTrack,
+    recorded::recorded_on,
 };
 
 fn ms(ms: u64) -> Duration {
@@ -47,6 +48,25 @@ fn picture_of(disk: &Mortal) -> (bool, RecordedTrack) {
     let sound = &recorded.tracks[1];
     assert_eq!((&sound.media[..], sound.samples), (&[(ms(0), ms(8_000))][..], 376), "its priming is not heard");
     (recorded.growing, recorded.tracks[0].clone())
+}
+
+#[test]
+fn what_was_recorded_is_found_when_its_entry_is_gone() {
+    let mut disk = written(true);
+    finish_on(&mut disk, &FinishOptions::default(), &TestFiller).expect("alive");
+    let (_, before) = picture_of(&disk);
+    let mut file = Replacing::open_on(Box::new(disk.clone())).expect("finished").expect("pictures");
+    let entries: Vec<_> = file.entries().iter().map(SampleEntry::size).collect();
+    let large = entries.iter().position(|size| *size == (640, 352)).expect("it is there") as u32;
+    for (n, old) in file.pictures().to_vec().into_iter().enumerate() {
+        if entries[old.entry as usize] != (640, 352) {
+            file.replace(n, large, &picture(old.key, b"large")).expect("alive");
+        }
+    }
+    file.commit().expect("alive");
+    let (_, after) = picture_of(&disk);
+    assert_eq!((after.media, after.still, after.samples), (before.media, before.still, before.samples));
+    assert_eq!(after.sizes, [(ms(0), 640, 352)]);
 }
 
 #[test]
