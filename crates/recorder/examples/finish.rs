@@ -50,11 +50,11 @@ fn main() -> anyhow::Result<()> {
     let name = FileName { source: Source::Mix, sequence: 0 };
     let begun = Instant::now();
     recorder::describe(name, &path)?;
-    let due = recorder::is_of_several_sizes(&path);
+    let due = recorder::is_of_several_sizes(&path, false);
     let finished = begun.elapsed();
     let begun = Instant::now();
     if due {
-        recorder::make_uniform(&path)?;
+        recorder::make_uniform(&path, false)?;
     }
     let uniform = begun.elapsed();
     check(&path).map_err(|faults| anyhow::anyhow!(faults.join("; ")))?;

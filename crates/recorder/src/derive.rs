@@ -245,6 +245,11 @@ pub fn is_of_one_size(format: FileFormat) -> bool {
     matches!(format, FileFormat::Mp4 | FileFormat::Flv | FileFormat::Webm)
 }
 
+/// Whether files of this format cannot tell players to turn the pictures.
+pub fn shows_as_coded(format: FileFormat) -> bool {
+    format == FileFormat::Webm
+}
+
 /// Makes the other files that are of one size anew from a master that became so, in place of those there are, and notes
 /// it; on an error those are still there. `made`: all that was made of the master.
 pub fn remake(dir: &Path, name: &FileName, made: &mut [FinishedFile]) -> Result<()> {

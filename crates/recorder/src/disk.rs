@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codec::{aac, black, video};
-use media::bitstream::{annex_b, av1, vp9};
 use media::mp4::{self, Codec, Filler, FillerError, FinishOptions, Kind, SampleEntry};
 use nix::fcntl::{Flock, FlockArg};
 use rules::request::FileFormat;
@@ -25,7 +24,8 @@ use crate::mix::MixEvent;
 use crate::mix::thread::Ending;
 use crate::take::Closed;
 use crate::uniform::thread::{FileJob, UniformJob};
-use crate::{names, order, uniform};
+use crate::video::sample_entry;
+use crate::{coded, names, order, uniform};
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -213,7 +213,8 @@ impl Disk {
         let (of_one_size, others): (Vec<_>, Vec<_>) =
             made.files.iter().cloned().partition(|file| derive::is_of_one_size(file.format));
         others.into_iter().for_each(|file| (self.report)(Report::FileFinished { task, file }));
-        let differs = !of_one_size.is_empty() && (uniform::is_due(path) || uniform::was_begun(path));
+        let upright = of_one_size.iter().any(|file| derive::shows_as_coded(file.format));
+        let differs = !of_one_size.is_empty() && (uniform::is_due(path, upright) || uniform::was_begun(path));
         if differs || made.late.is_some() {
             self.pass_on(FileJob { task, name, path: path.to_owned(), made: made.files, late: made.late });
         } else {
@@ -363,28 +364,14 @@ pub(crate) struct BlackAndSilence;
 
 impl Filler for BlackAndSilence {
     fn black(&self, codec: Codec, width: u16, height: u16) -> Result<(SampleEntry, Bytes), FillerError> {
-        let frame = |codec| black::key_frame(codec, width.into(), height.into());
-        Ok(match codec {
-            Codec::H264 => {
-                let black = black::h264_key_frame(width.into(), height.into())?;
-                (SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample)
-            }
-            Codec::H265 => {
-                let frame = frame(video::Codec::H265)?;
-                (SampleEntry::h265_of(&frame)?, annex_b::to_lengths(&frame).into())
-            }
-            Codec::Vp8 => (SampleEntry::vp8(width, height), frame(video::Codec::Vp8)?),
-            Codec::Vp9 => {
-                let frame = frame(video::Codec::Vp9)?;
-                let config = vp9::key_frame(&frame)?.ok_or("no key frame")?;
-                (SampleEntry::vp9(&config)?, frame)
-            }
-            Codec::Av1 => {
-                let (sample, config) = av1::to_sample(&frame(video::Codec::Av1)?)?;
-                (SampleEntry::av1(&config.ok_or("no sequence header")?)?, sample.into())
-            }
-            Codec::Aac | Codec::Opus => return Err("it has no black".into()),
-        })
+        let (width, height) = (width.into(), height.into());
+        let codec = coded::codec_of(codec).ok_or("it has no black")?;
+        if codec == video::Codec::H264 {
+            let black = black::h264_key_frame(width, height)?;
+            return Ok((SampleEntry::h264(&[black.sps.to_vec()], &[black.pps.to_vec()])?, black.sample));
+        }
+        let (sample, config) = coded::sample(codec, black::key_frame(codec, width, height)?, true)?;
+        Ok((sample_entry(&config.ok_or("no key frame")?, 0)?, sample))
     }
 
     fn silence(&self, entry: &SampleEntry) -> Result<Bytes, FillerError> {

@@ -16,6 +16,7 @@
 mod audio;
 mod child;
 mod clock;
+mod coded;
 mod decode;
 mod derive;
 mod disk;

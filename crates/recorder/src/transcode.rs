@@ -8,15 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, chan
 use std::time::Duration;
 
 use codec::video::{Codec, Config, Encoder, I420};
-use media::bitstream::h264::{self, H264Config, nal};
-use media::bitstream::{annex_b, vp8};
 use media::packet::VideoConfig;
 use rules::time::{MILLI_NS, Mono};
 
 use crate::decode::PictureDecoder;
 use crate::pictures::Target;
 use crate::unit::Picture;
-use crate::{Error, Result};
+use crate::{Result, coded};
 use pace::Pace;
 
 /// Pictures that may wait: two seconds of a fast camera. Beyond it pictures are left out up to the next key frame.
@@ -193,18 +191,15 @@ impl Transcoding {
         open.next += 1;
         // Without delay and look-ahead each picture comes out at once.
         let Some(packet) = packets.into_iter().next_back() else { return Ok(None) };
-        if packet.key {
+        let (data, config) = coded::sample(self.target.codec, packet.data, packet.key)?;
+        if let Some(config) = config {
             open.key_at = Some(picture.at);
-            let config = config_of_key_frame(self.target.codec, &packet.data)?;
             if open.config.as_deref() != Some(&config) {
                 open.config = Some(Arc::new(config));
             }
         }
         Ok(Some(Picture {
-            data: match self.target.codec {
-                Codec::H264 => annex_b::to_lengths(&packet.data).into(),
-                _ => packet.data,
-            },
+            data,
             key: packet.key,
             after_loss: false,
             missing_before: self.decoder.fault.take(),
@@ -232,25 +227,6 @@ pub fn encoder(Target { codec, rates }: Target, (width, height): (u32, u32)) -> 
 fn even(picture: I420<'_>) -> I420<'_> {
     let side = |pixels: u32| (pixels & !1).max(pixels.min(2));
     I420 { width: side(picture.width), height: side(picture.height), ..picture }
-}
-
-fn config_of_key_frame(codec: Codec, data: &[u8]) -> Result<VideoConfig> {
-    let unreadable = || Error::Internal("the encoder's key frame cannot be read");
-    Ok(match codec {
-        Codec::Vp8 => {
-            let (width, height) = vp8::key_frame(data).ok().flatten().ok_or_else(unreadable)?;
-            VideoConfig::Vp8 { width, height }
-        }
-        _ => VideoConfig::H264(config_of(data)?),
-    })
-}
-
-/// The configuration of an encoder's key frame in H.264.
-pub fn config_of(data: &[u8]) -> Result<H264Config> {
-    let units =
-        |wanted: u8| annex_b::nal_units(data).find(|unit| h264::nal_type(unit[0]) == wanted).unwrap_or_default();
-    H264Config::new(units(nal::SPS), units(nal::PPS))
-        .map_err(|_| Error::Internal("the encoder's parameter sets cannot be read"))
 }
 
 #[cfg(test)]

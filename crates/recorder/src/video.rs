@@ -173,8 +173,8 @@ impl VideoLane {
         Ok(())
     }
 
-    /// The sample entry of a frame: key frames name theirs, other frames go on with the last one. Either may be turned in
-    /// another way than the one before.
+    /// The sample entry of a frame: key frames name theirs, and so do others of another size; the rest goes on with the last
+    /// one. All may be turned in another way than the one before.
     fn entry(&mut self, frame: &Picture, writer: &mut Writer) -> Result<u32> {
         let last = self.entries.last();
         let last_number = last.map_or(0, |last| last.number);

@@ -29,8 +29,8 @@ pub struct Config {
     pub fps: (u32, u32),
     /// Bit/s, also the ceiling over the time of `buffer_ms`.
     pub bitrate: u32,
-    /// H.264 in software only: this quality (x264's rate factor, less is better) as long as it takes no more than
-    /// `bitrate`, in place of just that.
+    /// In software only: this quality (the rate factor of x264 and x265, the constrained quality of libvpx and libaom; less
+    /// is better) as long as it takes no more than `bitrate`, in place of just that.
     pub quality: Option<u8>,
     /// Over how many milliseconds the bit rate is kept.
     pub buffer_ms: u32,
@@ -49,7 +49,7 @@ pub struct Config {
     /// H.264 with several threads and `zero_latency`: each works on a slice of the same picture, which costs bits,
     /// instead of a picture of its own.
     pub sliced_threads: bool,
-    /// H.264 and H.265 only: what the stream says about its colours.
+    /// What the stream says about its colours; VP8 says nothing.
     pub colours: Colours,
 }
 
@@ -126,6 +126,9 @@ impl Config {
     /// The encoder's private options.
     pub(super) fn options(&self) -> Dictionary<'static> {
         let mut options = Dictionary::new();
+        if let Some(quality) = self.quality {
+            options.set("crf", &quality.to_string());
+        }
         let list: &[(&str, &str)] = match (&self.encoder, self.codec) {
             // Those of NVENC. Other encoders leave aside what they do not know.
             (Some(name), _) if !name.starts_with("lib") => {
@@ -146,9 +149,6 @@ impl Config {
                         Profile::High => "high",
                     },
                 );
-                if let Some(quality) = self.quality {
-                    options.set("crf", &quality.to_string());
-                }
                 // A flash is no reason for a key frame; a key frame that is asked for is an IDR frame.
                 &[("sc_threshold", "0"), ("forced-idr", "1")]
             }

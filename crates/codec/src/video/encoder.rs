@@ -54,11 +54,13 @@ impl Encoder {
         opening.set_time_base((config.fps.1 as i32, config.fps.0 as i32));
         opening.set_frame_rate(Some((config.fps.0 as i32, config.fps.1 as i32)));
         opening.set_gop(config.gop);
-        // x264 takes a bit rate before a quality.
-        opening.set_bit_rate(if config.quality.is_none() { config.bitrate as usize } else { 0 });
+        // x264 and x265 take a bit rate before a quality; libvpx and libaom keep the quality within it.
+        let h26x = matches!(config.codec, Codec::H264 | Codec::H265);
+        let by_quality = h26x && config.quality.is_some();
+        opening.set_bit_rate(if by_quality { 0 } else { config.bitrate as usize });
         opening.set_max_bit_rate(config.bitrate as usize);
         opening.set_max_b_frames(config.b_frames as usize);
-        if matches!(config.codec, super::Codec::H264 | super::Codec::H265) {
+        if config.codec != Codec::Vp8 {
             say_colours(&mut opening, config.colours);
         }
         let buffer = u64::from(config.bitrate) * u64::from(config.buffer_ms) / 1000;

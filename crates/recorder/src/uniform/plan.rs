@@ -45,14 +45,15 @@ pub struct Group {
     pub same_as: Option<usize>,
 }
 
-/// Nothing when all pictures are alike: then the file can tell players everything about them.
-pub fn plan(shots: &[Shot]) -> Option<Plan> {
+/// Nothing when all pictures are alike: then the file can tell players everything about them, but for a turn where they are
+/// to be `upright`.
+pub fn plan(shots: &[Shot], upright: bool) -> Option<Plan> {
     let first = shots.first()?;
-    if shots.iter().all(|shot| shot.is(first.size, first.rotation)) {
+    let common = !upright && shots.iter().all(|shot| shot.rotation == first.rotation);
+    let rotation = if common { first.rotation } else { 0 };
+    if shots.iter().all(|shot| shot.is(first.size, rotation)) {
         return None;
     }
-    let common = shots.iter().all(|shot| shot.rotation == first.rotation);
-    let rotation = if common { first.rotation } else { 0 };
     let sizes = shots.iter().map(|shot| turned(shot.size, shot.rotation + 360 - rotation));
     let canvas = sizes.fold((0, 0), |canvas, size| (canvas.0.max(size.0), canvas.1.max(size.1)));
     let (mut groups, mut alone, mut from) = (Vec::new(), BTreeMap::new(), 0);

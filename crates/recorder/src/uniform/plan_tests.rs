@@ -33,17 +33,20 @@ proptest! {
         drawn in prop::collection::vec(shot(), 1..60),
         sizes in prop::collection::vec((side(), side()), 4),
         turns: bool,
+        upright: bool,
     ) {
         let shots = shots(&drawn, &sizes, turns);
-        let Some(plan) = plan(&shots) else {
+        let Some(plan) = plan(&shots, upright) else {
             prop_assert!(shots.iter().all(|shot| shot.is(shots[0].size, shots[0].rotation)));
+            prop_assert!(!upright || shots[0].rotation == 0);
             return Ok(());
         };
-        let upright = |shot: &Shot| turned(shot.size, shot.rotation);
+        let shown = |shot: &Shot| turned(shot.size, shot.rotation);
         let wanted = (
-            shots.iter().map(|shot| upright(shot).0).max().unwrap_or(0),
-            shots.iter().map(|shot| upright(shot).1).max().unwrap_or(0),
+            shots.iter().map(|shot| shown(shot).0).max().unwrap_or(0),
+            shots.iter().map(|shot| shown(shot).1).max().unwrap_or(0),
         );
+        prop_assert!(!upright || plan.rotation == 0);
         prop_assert_eq!(turned(plan.canvas, plan.rotation), wanted, "width and height independently");
         let mut end = 0;
         for group in &plan.groups {

@@ -66,9 +66,10 @@ impl FileJob {
         let note = |text| report(Report::Note { task, source: name.source.clone(), text });
         let kept = |what: &str, error: String| format!("pictures keep their different sizes{what}: {error}");
         let dir = path.parent().unwrap_or(Path::new("."));
-        let (differs, was_begun) = (super::is_due(&path), super::was_begun(&path));
+        let upright = made.iter().any(|file| derive::shows_as_coded(file.format));
+        let (differs, was_begun) = (super::is_due(&path, upright), super::was_begun(&path));
         let begun = tries::allow(&path);
-        let make = || super::make(&path).map_err(|error| error.to_string());
+        let make = || super::make(&path, upright).map_err(|error| error.to_string());
         let uniform = begun.clone().and_then(|()| if differs { make() } else { Ok(()) });
         let changed = differs && uniform.is_ok();
         match uniform {

@@ -179,7 +179,7 @@ fn flv_gets_the_one_size_of_the_master_and_hls_keeps_what_was_published() {
     let mut made = studio.finish(true).files;
     let (published, flashes) =
         (studio.bytes(&[Hls, Wav]), probe(&studio.path(Flv)).video.expect("pictures").flashes_ms);
-    crate::uniform::make(&studio.path(Mp4)).expect("made uniform");
+    crate::uniform::make(&studio.path(Mp4), false).expect("made uniform");
     remake(studio.dir.path(), &studio.name, &mut made).expect("made anew");
     assert!(studio.bytes(&[Hls, Wav]) == published);
     let flv = made.iter().find(|file| file.format == Flv).expect("it is listed");

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use codec::video::{Codec, Config, Encoder};
-use media::bitstream::annex_b;
-use media::mp4::{self, Anchor, FinishOptions, Sample, SampleEntry, Writer};
+use bytes::Bytes;
+use codec::video::{Codec, Config, Encoder, I420};
+use media::mp4::{self, Anchor, FinishOptions, Sample, Writer};
 use rules::select::Source;
 use synth::draw::Painter;
 
+use crate::coded;
 use crate::disk::BlackAndSilence;
 use crate::growing::FileNote;
 use crate::mix::turn::Turned;
-use crate::transcode::config_of;
 use crate::uniform::plan::turned;
+use crate::video::sample_entry;
 
 pub const USER: u16 = 5;
 
@@ -43,7 +44,7 @@ pub struct Drawn {
     /// As it is coded.
     pub size: (u32, u32),
     pub rotation: u16,
-    pub data: Vec<u8>,
+    pub data: Bytes,
     scene: usize,
 }
 
@@ -54,45 +55,47 @@ impl Drawn {
 }
 
 pub struct Film {
+    pub codec: Codec,
     pub pictures: Vec<Drawn>,
 }
 
 impl Film {
     /// Writes a growing file.
-    pub fn record(path: &Path, scenes: &[Scene], keep_source: bool) -> Film {
+    pub fn record(path: &Path, codec: Codec, scenes: &[Scene], keep_source: bool) -> Film {
         let note = serde_json::to_vec(&FileNote { source: Source::Mix, keep_source }).expect("a note");
         let mut writer = Writer::create(path, Anchor { epoch_ns: 0, note }).expect("a file");
         let (mut pictures, mut dts, mut track) = (Vec::new(), 0, None);
         for (scene, of) in scenes.iter().enumerate() {
             let size = turned(of.size, of.rotation);
             let mut encoder =
-                Encoder::new(&Config::live(Codec::H264, size.0, size.1, 25, 400_000, 1_000)).expect("an encoder");
-            let mut entry = None;
+                Encoder::new(&Config::live(codec, size.0, size.1, 25, 2_000_000, 1_000)).expect("an encoder");
+            let mut last = None;
             dts += if scene > 0 { of.pause * 90_000 } else { 0 };
             for n in 0..of.count {
                 let rotation = of.turn.filter(|(from, _)| n >= *from).map_or(of.rotation, |(_, rotation)| rotation);
                 let number = 100 + pictures.len() as u32;
                 let upright = turned(size, rotation);
-                let mut painter = Painter::new(upright.0, upright.1, USER, "film");
-                let back = Turned::new(&painter.draw(number, false), (360 - rotation) % 360);
+                let [across, down] = [upright.0, upright.1].map(|side| side.next_multiple_of(2));
+                let mut painter = Painter::new(across, down, USER, "film");
+                let view = I420 { width: upright.0, height: upright.1, ..painter.draw(number, false) };
+                let back = Turned::new(&view, (360 - rotation) % 360);
                 let packet = encoder.encode(&back.view().expect("whole"), n as i64, n == 0).expect("coded").remove(0);
-                if packet.key {
-                    entry = Some(config_of(&packet.data).expect("parameter sets"));
-                }
-                let config = entry.clone().expect("it begins with a key frame");
-                let entry = SampleEntry::h264(&[config.sps], &config.pps).expect("an entry").turned(rotation);
+                let key = packet.key;
+                let (data, config) = coded::sample(codec, packet.data, key).expect("readable");
+                last = config.or(last);
+                let config = last.as_ref().expect("it begins with a key frame");
+                let entry = sample_entry(config, rotation).expect("an entry");
                 let track = *track.get_or_insert_with(|| writer.add_track(entry.clone()).expect("a track"));
                 let entry = writer.add_entry(track, entry).expect("room");
-                let (data, duration) = (annex_b::to_lengths(&packet.data), 3_000 + 37 * (n as u32 % 3));
-                let (key, after_still) = (packet.key, false);
-                let sample = Sample { entry, dts, duration, key, after_still, data: data.clone().into() };
+                let (after_still, duration) = (false, 3_000 + 37 * (n as u32 % 3));
+                let sample = Sample { entry, dts, duration, key, after_still, data: data.clone() };
                 writer.push(track, sample).expect("taken");
                 pictures.push(Drawn { number, dts, key, size, rotation, data, scene });
                 dts += u64::from(duration);
             }
             writer.flush().expect("written");
         }
-        Film { pictures }
+        Film { codec, pictures }
     }
 
     pub fn finish(&self, path: &Path) {
