@@ -6,7 +6,8 @@
 //! picture and one sound of all streams; [`growing`] is the file either writes, [`order`] how a mix's streams are kept in
 //! order; [`sync`] and [`disk`] sync and complete files away from the media thread, [`derive`] makes files of other formats
 //! there, [`uniform`] gives their pictures one size; [`child`] is all of that as a process that takes
-//! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file.
+//! commands and gives reports. [`transcode`] stands between a track and the takes where its codec does not go into the file;
+//! [`coded`] makes samples of what encoders give.
 //!
 //! [`Mix`] and what it is given are public for `examples/mix`, which makes one in virtual time, without a room;
 //! [`make_uniform`] and [`is_of_several_sizes`] for `examples/finish`.

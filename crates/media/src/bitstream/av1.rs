@@ -80,16 +80,24 @@ pub fn is_key_frame(frame: &[u8]) -> Result<bool, Malformed> {
     Ok(!show_existing && r.bits(2)? == 0 && r.bit()?)
 }
 
-/// An OBU that has its size: its header, where its payload begins, all of it, and what is behind.
-pub(crate) fn split_obu(unit: &[u8]) -> Result<(ObuHeader, usize, &[u8], &[u8]), Malformed> {
+/// An OBU that has its size.
+pub(crate) struct Obu<'a> {
+    pub header: ObuHeader,
+    /// All of it, with its header.
+    pub bytes: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+/// Takes an OBU that has its size off the front; gives what is behind it, too.
+pub(crate) fn split_obu(unit: &[u8]) -> Result<(Obu<'_>, &[u8]), Malformed> {
     let header = ObuHeader::parse(unit)?;
     if !header.has_size {
         return Err(Malformed("OBU: without a size"));
     }
     let (length, skip) = leb128(&unit[header.len..])?;
     let begins = header.len + skip;
-    let (obu, rest) = unit.split_at_checked(begins + length as usize).ok_or(Malformed("OBU: it ends too early"))?;
-    Ok((header, begins, obu, rest))
+    let (bytes, rest) = unit.split_at_checked(begins + length as usize).ok_or(Malformed("OBU: it ends too early"))?;
+    Ok((Obu { header, bytes, payload: &bytes[begins..] }, rest))
 }
 
 /// A temporal unit of OBUs that all have sizes, as an MP4 sample has it: without its delimiter. And what its sequence
@@ -97,14 +105,14 @@ pub(crate) fn split_obu(unit: &[u8]) -> Result<(ObuHeader, usize, &[u8], &[u8]),
 pub fn to_sample(mut unit: &[u8]) -> Result<(Vec<u8>, Option<Av1Config>), Malformed> {
     let (mut sample, mut config) = (Vec::with_capacity(unit.len()), None);
     while !unit.is_empty() {
-        let (header, begins, obu, rest) = split_obu(unit)?;
+        let (Obu { header, bytes, payload }, rest) = split_obu(unit)?;
         match header.kind {
             obu::TEMPORAL_DELIMITER => {}
             kind => {
                 if kind == obu::SEQUENCE_HEADER {
-                    config = Some(Av1Config::parse(&obu[begins..])?);
+                    config = Some(Av1Config::parse(payload)?);
                 }
-                sample.extend_from_slice(obu);
+                sample.extend_from_slice(bytes);
             }
         }
         unit = rest;

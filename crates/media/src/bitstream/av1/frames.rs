@@ -42,8 +42,8 @@ impl Frames {
     pub fn follow(&mut self, mut sample: &[u8]) -> Result<(), Malformed> {
         self.last = None;
         while !sample.is_empty() {
-            let (header, begins, obu, rest) = split_obu(sample)?;
-            self.take(header, &obu[begins..])?;
+            let (obu, rest) = split_obu(sample)?;
+            self.take(obu.header, obu.payload)?;
             sample = rest;
         }
         Ok(())
