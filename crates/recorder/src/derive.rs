@@ -245,9 +245,9 @@ pub fn is_of_one_size(format: FileFormat) -> bool {
     matches!(format, FileFormat::Mp4 | FileFormat::Flv | FileFormat::Webm)
 }
 
-/// Whether files of this format cannot tell players to turn the pictures.
-pub fn shows_as_coded(format: FileFormat) -> bool {
-    format == FileFormat::Webm
+/// Whether pictures of the master are copied into a file among these that cannot tell players to turn them.
+pub fn shows_as_coded(dir: &Path, name: &FileName, made: &[FinishedFile]) -> bool {
+    made.iter().any(|file| file.format == FileFormat::Webm) && !late::is_due_of(dir, name)
 }
 
 /// Makes the other files that are of one size anew from a master that became so, in place of those there are, and notes

@@ -213,7 +213,7 @@ impl Disk {
         let (of_one_size, others): (Vec<_>, Vec<_>) =
             made.files.iter().cloned().partition(|file| derive::is_of_one_size(file.format));
         others.into_iter().for_each(|file| (self.report)(Report::FileFinished { task, file }));
-        let upright = of_one_size.iter().any(|file| derive::shows_as_coded(file.format));
+        let upright = derive::shows_as_coded(path.parent().unwrap_or(Path::new(".")), &name, &of_one_size);
         let differs = !of_one_size.is_empty() && (uniform::is_due(path, upright) || uniform::was_begun(path));
         if differs || made.late.is_some() {
             self.pass_on(FileJob { task, name, path: path.to_owned(), made: made.files, late: made.late });

@@ -66,7 +66,7 @@ impl FileJob {
         let note = |text| report(Report::Note { task, source: name.source.clone(), text });
         let kept = |what: &str, error: String| format!("pictures keep their different sizes{what}: {error}");
         let dir = path.parent().unwrap_or(Path::new("."));
-        let upright = made.iter().any(|file| derive::shows_as_coded(file.format));
+        let upright = derive::shows_as_coded(dir, &name, &made);
         let (differs, was_begun) = (super::is_due(&path, upright), super::was_begun(&path));
         let begun = tries::allow(&path);
         let make = || super::make(&path, upright).map_err(|error| error.to_string());
