@@ -63,8 +63,8 @@ struct Told {
     recovered: i64,
     /// Made up by the decoder.
     concealed: i64,
-    /// Packets that the decoder refused.
-    undecodable: u64,
+    /// Packets that the decoder refused, likewise.
+    refused: Vec<(i64, i64)>,
 }
 
 /// The sound of one take, by plan. It may go on from file to file.
@@ -119,7 +119,7 @@ impl AudioLane {
         });
         let ms = |samples: i64| (samples / 48) as u64;
         happened.counts.add(&Counts {
-            frames_undecodable: told.undecodable,
+            frames_undecodable: told.refused.len() as u64,
             recovered_ms: ms(told.recovered),
             concealed_ms: ms(told.concealed),
             ..Counts::default()
@@ -127,6 +127,7 @@ impl AudioLane {
         let at = |samples: i64| self.epoch.plus(ticks_to_ns(samples, 48_000));
         told.silent.into_iter().for_each(|(from, to)| happened.came(at(from), at(to)));
         happened.missing.extend(told.missing.into_iter().map(|(from, to)| (at(from), at(to), Cause::Lost)));
+        told.refused.into_iter().for_each(|(from, to)| happened.lacks(at(from), at(to), Cause::DecoderError));
     }
 
     /// Has the lane remember the last seconds of its sound, for [`AudioLane::split`], or forget them.
@@ -221,8 +222,7 @@ impl AacLane {
         if self.decoder.decode(sound.packet, &mut self.block).is_err() {
             self.block.clear();
             self.decoder.conceal(sound.duration as usize, &mut self.block);
-            self.told.undecodable += 1;
-            self.told.concealed += sound.duration;
+            self.told.refused.push((sound.position, sound.position + sound.duration));
         }
         self.grid.push(sound.position, &self.block);
     }

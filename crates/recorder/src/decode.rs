@@ -76,6 +76,7 @@ impl PictureDecoder {
     pub fn begin_anew(&mut self) {
         self.decoder = None;
         self.broken = false;
+        self.fault = None;
     }
 
     /// Whether only a key frame helps: nothing was decoded yet, or something is missing.

@@ -14,7 +14,7 @@ use rules::time::{MILLI_NS, Mono, SECOND_NS};
 
 use crate::clock::Clock;
 use crate::messages::FileName;
-use crate::tally::{Both, Happened};
+use crate::tally::Both;
 
 /// Name of the file in the task's folder.
 pub const FACTS: &str = "facts.jsonl";
@@ -22,15 +22,14 @@ pub const FACTS: &str = "facts.jsonl";
 /// How often numbers are written.
 const BEAT_NS: i64 = 5 * SECOND_NS;
 /// The same of a mix, of whose members nothing else tells what came.
-const MIX_BEAT_NS: i64 = 2 * SECOND_NS;
+pub const MIX_BEAT_NS: i64 = 2 * SECOND_NS;
 /// After the connection came (back), who was there before is given so long to be told of again.
 const RETURN_NS: i64 = 2 * SECOND_NS;
 
 /// The facts of one task while it is recorded.
 #[derive(Debug)]
 pub struct Facts {
-    clock: Clock,
-    file: Option<File>,
+    journal: Journal,
     presences: BTreeMap<(StreamId, Media), Presence>,
     happened: BTreeMap<StreamId, Both>,
     /// Since when the connection is there.
@@ -45,13 +44,10 @@ impl Facts {
     /// Begins the file in the task's folder, or goes on in it. `mixed`: the task is a mix.
     pub fn open(dir: &Path, mixed: bool, clock: &Clock, now: Mono) -> Facts {
         let beat_ns = if mixed { MIX_BEAT_NS } else { BEAT_NS };
-        let path = dir.join(FACTS);
         let known = read(dir).unwrap_or_default();
         let presences = known.presences().map(|(stream, media, is)| ((stream.clone(), media), is)).collect();
-        let file = open(&path).inspect_err(|error| tracing::error!(?path, %error, "there will be no report")).ok();
         let mut facts = Facts {
-            clock: *clock,
-            file,
+            journal: Journal::open(dir, clock),
             presences,
             happened: BTreeMap::new(),
             up_since: None,
@@ -59,7 +55,7 @@ impl Facts {
             beat_at: now.plus(beat_ns),
             beat_ns,
         };
-        facts.write(now, [Fact::Recorder]);
+        facts.journal.write(now, [Fact::Recorder]);
         facts
     }
 
@@ -71,7 +67,7 @@ impl Facts {
         self.told_up = Some(up);
         self.up_since = up.then_some(now);
         self.beat_at = self.beat_at.min(self.next_beat(now));
-        self.write(now, [Fact::Room { up }]);
+        self.journal.write(now, [Fact::Room { up }]);
     }
 
     /// The streams that the task records, as they are now.
@@ -83,12 +79,12 @@ impl Facts {
         let changes: Vec<_> = seen.chain(gone).filter(|(key, is)| self.presences.get(key) != Some(is)).collect();
         self.presences.extend(changes.iter().cloned());
         let fact = |((stream, media), is)| Fact::Presence { stream, media, is };
-        self.write(now, changes.into_iter().map(fact));
+        self.journal.write(now, changes.into_iter().map(fact));
     }
 
     /// The codec that arrives from now on.
     pub fn set_sent(&mut self, stream: &StreamId, media: Media, mime: &str, now: Mono) {
-        self.write(now, [Fact::Sent { stream: stream.clone(), media, mime: mime.to_owned() }]);
+        self.journal.write(now, [Fact::Sent { stream: stream.clone(), media, mime: mime.to_owned() }]);
     }
 
     /// What happened to the stream, to be written by and by.
@@ -116,12 +112,12 @@ impl Facts {
         let mut facts = Vec::new();
         for (stream, both) in std::mem::take(&mut self.happened) {
             for (media, happened) in [(Media::Picture, both.picture), (Media::Sound, both.sound)] {
-                let tally = Happened::told(happened, &self.clock).map(Box::new);
+                let tally = happened.told(&self.journal.clock).map(Box::new);
                 facts.extend(tally.map(|tally| Fact::Tally { stream: stream.clone(), media, tally }));
             }
         }
         facts.push(Fact::Alive);
-        self.write(now, facts);
+        self.journal.write(now, facts);
     }
 
     /// One is when it is known who has left while there was no connection.
@@ -133,10 +129,26 @@ impl Facts {
     /// The recording ended at `at`.
     pub fn end(&mut self, at: Mono) {
         self.beat(at);
-        self.write(at, [Fact::End]);
+        self.journal.write(at, [Fact::End]);
+    }
+}
+
+/// The file of facts, to be appended to.
+#[derive(Debug)]
+pub struct Journal {
+    pub clock: Clock,
+    file: Option<File>,
+}
+
+impl Journal {
+    /// Begins the file in the task's folder, or goes on in it.
+    pub fn open(dir: &Path, clock: &Clock) -> Journal {
+        let path = dir.join(FACTS);
+        let file = open(&path).inspect_err(|error| tracing::error!(?path, %error, "there will be no report")).ok();
+        Journal { clock: *clock, file }
     }
 
-    fn write(&mut self, now: Mono, facts: impl IntoIterator<Item = Fact>) {
+    pub fn write(&mut self, now: Mono, facts: impl IntoIterator<Item = Fact>) {
         let at = self.clock.wall(now).millis();
         let entries: Vec<Entry> = facts.into_iter().map(|fact| Entry { at, fact }).collect();
         let Some(file) = self.file.as_mut().filter(|_| !entries.is_empty()) else { return };
@@ -146,7 +158,7 @@ impl Facts {
     }
 }
 
-/// Whole lines with one write each time: the media thread and the disk thread append to one file.
+/// Whole lines with one write each time: the threads of media, of a mix and of the disk append to one file.
 fn append(file: &mut File, entries: &[Entry]) -> io::Result<()> {
     let mut lines = Vec::new();
     for entry in entries {

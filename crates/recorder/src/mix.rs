@@ -7,6 +7,7 @@
 //! becomes silence. After a restart the file goes on with the first media, or a second after somebody is there who sends
 //! none.
 
+mod account;
 mod cut;
 pub mod feed;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rules::layout::{Member, Plan};
+use rules::ledger::Media;
 use rules::select::StreamId;
 use rules::time::Mono;
 
@@ -41,6 +43,7 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::take::Closed;
 use crate::unit::Unit;
+use account::{Account, LeftOut};
 use feed::Feed;
 use held::Held;
 pub use job::{MixEvent, MixJob};
@@ -76,6 +79,7 @@ pub struct Mix {
     waits: BTreeSet<StreamId>,
     state: State,
     events: Vec<MixEvent>,
+    account: Account,
 }
 
 enum State {
@@ -89,6 +93,7 @@ impl Mix {
     pub fn new(mut job: MixJob, clock: Clock) -> Result<Mix> {
         job.settings.fragment_ms = job.settings.fragment_ms.min(FRAGMENT_MS);
         let (stage, faults) = Stage::of(&job.plan)?;
+        let account = Account::open(&job.place.dir, &clock);
         Ok(Mix {
             job,
             clock,
@@ -101,6 +106,7 @@ impl Mix {
             waits: BTreeSet::new(),
             state: State::Idle,
             events: faults.into_iter().map(MixEvent::Note).collect(),
+            account,
         })
     }
 
@@ -133,6 +139,14 @@ impl Mix {
             },
         }
         Ok(())
+    }
+
+    /// Of the stream this came, and found no room.
+    pub fn leave_out(&mut self, stream: &StreamId, left_out: LeftOut) {
+        if let Some((since, pictures)) = left_out.pictures {
+            self.feeds.entry(stream.clone()).or_default().leave_out(since, pictures);
+        }
+        self.account.add(stream, Media::Sound, left_out.sound);
     }
 
     /// The stream's picture is not received any more from `at` on, because nobody would see it: when it comes again, what
@@ -193,6 +207,9 @@ impl Mix {
         if let State::Open(recording) = &mut self.state {
             recording.flush_if_due(now, &self.job.settings)?;
         }
+        if self.account.is_due(now) {
+            self.write_account(until, now);
+        }
         let waits: BTreeSet<StreamId> =
             self.feeds.iter().filter(|(_, feed)| feed.needs_key_frame()).map(|(stream, _)| stream.clone()).collect();
         if waits != self.waits {
@@ -242,10 +259,24 @@ impl Mix {
         let State::Open(mut recording) = std::mem::replace(&mut self.state, State::Idle) else { return Ok(None) };
         let finished = recording.finish();
         self.events.extend(recording.take_events());
+        let made = recording.made_until();
+        self.account.add_all(recording.take_news());
+        self.write_account(made, made);
         for (stream, feed) in &self.feeds {
             tracing::info!(?stream, counts = ?feed.counts(), "pictures of the mix");
         }
         finished.map(|()| Some(recording))
+    }
+
+    /// Writes what happened up to `until`.
+    fn write_account(&mut self, until: Mono, now: Mono) {
+        for (stream, feed) in &mut self.feeds {
+            self.account.add(stream, Media::Picture, feed.take_happened(until));
+        }
+        if let State::Open(recording) = &mut self.state {
+            self.account.add_all(recording.take_news());
+        }
+        self.account.write(now);
     }
 
     /// Begins the file with what is held, or goes on in it; at `now` if nothing is.
@@ -297,8 +328,10 @@ impl Mix {
                     // Of who left, a region may go on showing the last picture; others come back as strangers. Some
                     // have come already, with pictures of later than this change.
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
-                    let plan = self.stage.plan();
-                    self.feeds.retain(|stream, feed| plan.has_region(stream) || stays(stream) || feed.forget(when));
+                    let (plan, account) = (self.stage.plan(), &mut self.account);
+                    self.feeds.retain(|stream, feed| {
+                        plan.has_region(stream) || stays(stream) || forget(stream, feed, when, account)
+                    });
                     self.stage.set_members(members)?;
                     // A file of before a restart goes on, with the first media or soon without.
                     if matches!(self.state, State::Idle)
@@ -309,9 +342,8 @@ impl Mix {
                     }
                 }
                 Change::Forget(stream) => {
-                    if self.feeds.get_mut(&stream).is_some_and(|feed| !feed.forget(when)) {
-                        self.feeds.remove(&stream);
-                    }
+                    let account = &mut self.account;
+                    self.feeds.retain(|of, feed| *of != stream || forget(of, feed, when, account));
                 }
                 Change::Layout(plan, images) => self.stage.set_plan(plan, &images)?,
             }
@@ -321,4 +353,11 @@ impl Mix {
         }
         Ok(())
     }
+}
+
+/// Nothing of before `at` is shown any more. Answers whether the stream has pictures that came after it.
+fn forget(stream: &StreamId, feed: &mut Feed, at: Mono, account: &mut Account) -> bool {
+    let goes_on = feed.forget(at);
+    account.add(stream, Media::Picture, feed.take_happened(at));
+    goes_on
 }

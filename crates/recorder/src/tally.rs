@@ -5,8 +5,8 @@ use rules::time::Mono;
 
 use crate::clock::Clock;
 
-/// Spans told one by one at a time; more are counted.
-const MAX_SPANS: usize = 100;
+/// Late packets told at a time: they only tell what is lost from what is late.
+const MAX_LATE: usize = 100;
 
 /// Of pictures or of sound.
 #[derive(Debug, Default)]
@@ -39,19 +39,25 @@ impl Happened {
         }
     }
 
+    /// Media from `from` to `to` is missing.
+    pub fn lacks(&mut self, from: Mono, to: Mono, cause: Cause) {
+        match self.missing.last_mut() {
+            Some((_, end, same)) if *same == cause && from.since(*end).abs() <= JOINS_NS => *end = to.max(*end),
+            _ => self.missing.push((from, to, cause)),
+        }
+    }
+
     /// As it is written down; nothing if nothing happened.
     pub fn told(self, clock: &Clock) -> Option<Tally> {
         let ms = |at: Mono| clock.wall(at).millis();
-        let mut tally = Tally { counts: self.counts, clock: self.clock, ..Tally::default() };
-        for (index, (from, to, cause)) in self.missing.into_iter().enumerate() {
-            let span = Span { start: ms(from), end: ms(to) };
-            match index < MAX_SPANS {
-                true => tally.missing.push((span, cause)),
-                false => tally.further.entry(cause).or_default().add(1, span.length()),
-            }
-        }
-        tally.late.extend(self.late.into_iter().take(MAX_SPANS).map(ms));
-        tally.came.extend(self.came.into_iter().map(|(from, to)| Span { start: ms(from), end: ms(to) }));
+        let span = |from: Mono, to: Mono| Span { start: ms(from), end: ms(to) };
+        let tally = Tally {
+            counts: self.counts,
+            missing: self.missing.into_iter().map(|(from, to, cause)| (span(from, to), cause)).collect(),
+            late: self.late.into_iter().take(MAX_LATE).map(ms).collect(),
+            came: self.came.into_iter().map(|(from, to)| span(from, to)).collect(),
+            clock: self.clock,
+        };
         (tally != Tally::default()).then_some(tally)
     }
 }

@@ -25,6 +25,9 @@ use spans::Spans;
 
 /// Changes remembered of one source of them; what comes beyond is not told apart any more.
 const MAX_CHANGES: usize = 100_000;
+/// Pieces remembered that are missing of one lane: ten hours of a mix that leaves out every second of 30 frames. Of what
+/// comes beyond, nothing but its numbers is known.
+const MAX_MISSING: usize = 1_000_000;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -68,9 +71,10 @@ impl Ledger {
                     self.share(at, Some(Cause::ConnectionLost));
                 }
             }
-            Fact::Presence { stream, media, is } => change(&mut self.lane(stream, media).presence, at, is),
-            Fact::Sent { stream, media, mime } => change(&mut self.lane(stream, media).sent, at, mime),
-            Fact::Tally { stream, media, tally } => self.lane(stream, media).add(*tally),
+            Fact::Presence { stream, media, is } => change(&mut self.lane(stream.into(), media).presence, at, is),
+            Fact::Sent { stream, media, mime } => change(&mut self.lane(stream.into(), media).sent, at, mime),
+            Fact::Tally { stream, media, tally } => self.lane(stream.into(), media).add(*tally),
+            Fact::Mixed { media, tally } => self.lane(Source::Mix, media).add(*tally),
             Fact::File(file) => {
                 // What is told of a file ends with it, and it is no sign that anything goes on.
                 self.files.insert((file.source.clone(), file.sequence), file);
@@ -104,8 +108,8 @@ impl Ledger {
         change(&mut self.shared, at, cause);
     }
 
-    fn lane(&mut self, stream: StreamId, media: Media) -> &mut Lane {
-        self.lanes.entry((stream.into(), media)).or_default()
+    fn lane(&mut self, source: Source, media: Media) -> &mut Lane {
+        self.lanes.entry((source, media)).or_default()
     }
 
     /// The account of one lane from `start` to `end`.
@@ -178,16 +182,10 @@ impl Lane {
     fn add(&mut self, tally: Tally) {
         self.tally.counts.add(&tally.counts);
         self.tally.missing.extend(tally.missing);
+        self.tally.missing.truncate(MAX_MISSING);
         self.tally.late.extend(tally.late);
         self.tally.late.truncate(MAX_CHANGES);
-        for (cause, more) in tally.further {
-            self.tally.further.entry(cause).or_default().add(more.count, more.length_ms);
-        }
         tally.came.into_iter().for_each(|span| self.came.add(span));
         self.tally.clock = tally.clock.or(self.tally.clock);
-        // The oldest are told one by one.
-        for (span, cause) in self.tally.missing.drain(MAX_CHANGES.min(self.tally.missing.len())..) {
-            self.tally.further.entry(cause).or_default().add(1, span.length());
-        }
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rules::layout::Arrangement;
+use rules::ledger::Cause;
 use rules::select::StreamId;
 use rules::speaker::{SpeakerRule, may_speak};
 use rules::time::{MILLI_NS, Mono, SECOND_NS, ticks_to_ns};
 
+use super::account::News;
 use super::cut::next_cut;
 use super::feed::Feed;
 use super::output::{Files, Output, PictureLane};
@@ -48,6 +50,7 @@ pub struct Recording {
     /// The frame in which the picture that stands still meanwhile is due once more.
     still_due: i64,
     events: Vec<MixEvent>,
+    news: News,
 }
 
 impl Recording {
@@ -88,6 +91,7 @@ impl Recording {
             resting: false,
             still_due: 0,
             events: vec![opened],
+            news: News::default(),
         };
         recording.cut = recording.cut_after(recording.longest);
         recording.sound(start, stage)?;
@@ -97,6 +101,17 @@ impl Recording {
     /// What happened since the last call.
     pub fn take_events(&mut self) -> Vec<MixEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// For the report: what happened since the last call.
+    pub fn take_news(&mut self) -> News {
+        self.sound.iter_mut().for_each(|sound| sound.tell(&mut self.news));
+        std::mem::take(&mut self.news)
+    }
+
+    /// Up to when everything was made.
+    pub fn made_until(&self) -> Mono {
+        self.files.present.file.epoch.plus(self.made)
     }
 
     /// Takes one packet of a stream's sound.
@@ -165,15 +180,21 @@ impl Recording {
             let half = SECOND_NS / i64::from(picture.fps()) / 2;
             let cut = picture.frame_from(self.cut);
             while picture.time(picture.next()) + half <= end {
-                let time = epoch.plus(picture.time(picture.next()));
+                let number = picture.next();
+                let time = epoch.plus(picture.time(number));
                 let at = time.plus(half);
                 if let (Some(rule), Some(sound)) = (&mut self.speakers, &mut self.sound) {
                     heed_speaker(rule, sound, at, stage)?;
                 }
                 stage.set_time(Some(self.clock.wall(time)))?;
                 feeds.values_mut().for_each(|feed| feed.advance(at));
-                let frames = i64::from(step).min(cut - picture.next()).max(1) as u32;
+                let frames = i64::from(step).min(cut - number).max(1) as u32;
                 picture.push(stage.compose(feeds)?, frames, &mut self.files.present)?;
+                if frames > 1 {
+                    self.news.frames.counts.frames_dropped += u64::from(frames - 1);
+                    let [from, to] = [number + 1, picture.next()].map(|frame| epoch.plus(picture.time(frame)));
+                    self.news.frames.missing.push((from, to, Cause::Overload));
+                }
                 if let Some(why) = picture.fallen_back.take() {
                     self.events.push(MixEvent::Note(format!("encoded by the processor: {why}")));
                 }
@@ -292,8 +313,7 @@ impl Recording {
     fn end_sound(&mut self) -> Result<()> {
         let Some(sound) = self.sound.take() else { return Ok(()) };
         self.events.extend(sound.losses().map(MixEvent::Note));
-        let until = self.files.present.file.epoch.plus(self.made);
-        sound.finish(until, &mut self.files)
+        sound.finish(self.made_until(), &mut self.files, &mut self.news)
     }
 
     /// The sound, begun at media time `from` (nanoseconds) if there is none.

@@ -16,8 +16,8 @@ use rules::select::StreamId;
 use rules::speaker::Loudness;
 
 use self::limiter::Limiter;
-use self::voice::Voice;
 pub use self::voice::VoiceCounts;
+use self::voice::{Told, Voice};
 use crate::pcm::{FRAME, GridFrame};
 
 /// Channels of the mix, interleaved.
@@ -130,6 +130,11 @@ impl Mixer {
     /// What became of the sound of every stream that was ever pushed or placed.
     pub fn counts(&self) -> impl Iterator<Item = (&StreamId, VoiceCounts)> {
         self.voices.iter().map(|(stream, voice)| (stream, voice.counts()))
+    }
+
+    /// The same since the last call.
+    pub fn take_told(&mut self) -> impl Iterator<Item = (&StreamId, Told)> {
+        self.voices.iter_mut().map(|(stream, voice)| (stream, voice.take_told()))
     }
 
     fn voice(&mut self, stream: &StreamId) -> &mut Voice {

@@ -4,15 +4,18 @@ use std::collections::VecDeque;
 
 use codec::resample::Resampler;
 use media::mp4::TrackId;
+use rules::ledger::{Counts, Media};
 use rules::select::Source;
 use rules::time::{Mono, ns_to_ticks, ticks_to_ns};
 
+use super::account::News;
 use super::output::{Files, Output};
 use super::sound::Mixer;
 use crate::Result;
 use crate::audio::{AacForm, Coder, LOOK_AHEAD, WARM_UP};
 use crate::messages::MixedAudio;
 use crate::pcm::{FRAME, GridFrame};
+use crate::tally::Happened;
 
 /// Samples per second of mixed sound.
 pub const MIXED_RATE: u32 = 48_000;
@@ -86,6 +89,24 @@ impl SoundLane {
         })
     }
 
+    /// Tells what became of the streams' sound since the last call.
+    pub fn tell(&mut self, news: &mut News) {
+        let (epoch, ms) = (self.epoch, |samples: u64| samples * 1000 / u64::from(MIXED_RATE));
+        for (stream, told) in self.mixer.take_told() {
+            let counts = Counts {
+                frames_dropped: told.dropped,
+                frames_undecodable: told.undecodable,
+                recovered_ms: ms(told.recovered),
+                concealed_ms: ms(told.concealed),
+                ..Counts::default()
+            };
+            let mut happened = Happened { counts, ..Happened::default() };
+            let at = |position: i64| epoch.plus(ticks_to_ns(position, MIXED_RATE));
+            told.missing.into_iter().for_each(|(from, to, cause)| happened.lacks(at(from), at(to), cause));
+            news.add(stream, Media::Sound, happened);
+        }
+    }
+
     /// The present file begins at `at`, where a frame of its rate begins; what was not encoded yet of the sound before
     /// goes into the file before.
     pub fn cut(&mut self, at: Mono) {
@@ -119,7 +140,7 @@ impl SoundLane {
     }
 
     /// Writes everything up to `until`, and what lags behind after it. The last frame is filled up with silence.
-    pub fn finish(mut self, until: Mono, files: &mut Files) -> Result<()> {
+    pub fn finish(mut self, until: Mono, files: &mut Files, news: &mut News) -> Result<()> {
         // A frame is mixed when all of it has passed.
         let mut end = self.position(until) + FRAME;
         loop {
@@ -130,6 +151,7 @@ impl SoundLane {
             }
             end = sounds_until;
         }
+        self.tell(news);
         if let Some(mut resampler) = self.resampler.take() {
             resampler.flush(&mut self.pending)?;
         }

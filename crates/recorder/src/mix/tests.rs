@@ -1,5 +1,6 @@
 //! Whole mixes in virtual time: what is in the file, where and when.
 
+mod account;
 mod beginnings;
 mod files;
 mod hour;

@@ -10,6 +10,7 @@ use rules::layout::{Member, Plan};
 use rules::select::StreamId;
 use rules::time::Mono;
 
+use super::account::LeftOut;
 use super::{Mix, MixEvent, MixJob};
 use crate::clock::Clock;
 use crate::take::Closed;
@@ -25,6 +26,8 @@ const PANICKED: i32 = 70;
 /// What the thread is told.
 enum Input {
     Unit(StreamId, Unit),
+    /// Units that found no room, before what follows.
+    LeftOut(BTreeMap<StreamId, LeftOut>),
     Members(Vec<Member>, Mono),
     Layout(Box<Plan>, BTreeMap<String, PathBuf>, Mono),
     PictureEnded(StreamId, Mono),
@@ -163,8 +166,14 @@ impl MixThread {
             Ok(()) => {}
             // There is another one in a moment.
             Err(TrySendError::Full(Input::Advance(..))) => {}
-            Err(TrySendError::Full(Input::Unit(..))) => {
+            Err(TrySendError::Full(Input::Unit(stream, unit))) => {
                 self.dropped += 1;
+                if !matches!(self.late.back(), Some(Input::LeftOut(_))) {
+                    self.late.push_back(Input::LeftOut(BTreeMap::new()));
+                }
+                if let Some(Input::LeftOut(left_out)) = self.late.back_mut() {
+                    left_out.entry(stream).or_default().add(&unit);
+                }
                 if self.dropped.is_power_of_two() {
                     tracing::error!(dropped = self.dropped, "the mix is so far behind that media is dropped");
                 }
@@ -183,6 +192,10 @@ fn run(mut mix: Mix, dir: &Path, clock: &Clock, queue: &Receiver<Input>, tell: &
     for input in queue {
         let done = match input {
             Input::Unit(stream, unit) => mix.push(&stream, unit),
+            Input::LeftOut(streams) => {
+                streams.into_iter().for_each(|(stream, left_out)| mix.leave_out(&stream, left_out));
+                Ok(())
+            }
             Input::Members(members, at) => {
                 mix.set_members(members, at);
                 Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Cause, Further, Presence, Span, Spans, Tally};
 
-/// Gaps listed of one lane; the longest are, and of the others the number and the length.
+/// Gaps listed of one lane: the longest. Of the others the number and the length are.
 pub const MAX_GAPS: usize = 2_000;
 /// A hole up to this length that nothing is known of is the rounding between two frames, and counts as written.
 const ROUNDING_MS: i64 = 50;
@@ -96,11 +96,6 @@ pub(super) fn account(period: Span, written: &Spans, states: &[State], tally: &T
             }
         }
     }
-    for (cause, more) in &tally.further {
-        let length = more.length_ms.clamp(0, account.written_ms);
-        account.written_ms -= length;
-        account.further.entry(*cause).or_default().add(more.count, length);
-    }
     account.keep_longest(gaps);
     account
 }
@@ -109,7 +104,9 @@ impl Account {
     fn keep_longest(&mut self, mut gaps: Vec<(Span, Cause)>) {
         gaps.sort_by_key(|(span, _)| (-span.length(), span.start));
         for (span, cause) in gaps.drain(MAX_GAPS.min(gaps.len())..) {
-            self.further.entry(cause).or_default().add(1, span.length());
+            let further = self.further.entry(cause).or_default();
+            further.count += 1;
+            further.length_ms += span.length();
         }
         gaps.sort();
         self.gaps = gaps;

@@ -1,7 +1,5 @@
 //! What is noted of a task while it is recorded, as the lines of its file of facts have it.
 
-use std::collections::BTreeMap;
-
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -92,6 +90,11 @@ pub enum Fact {
         media: Media,
         tally: Box<Tally>,
     },
+    /// The same of the mix itself.
+    Mixed {
+        media: Media,
+        tally: Box<Tally>,
+    },
     /// A complete file.
     File(FileFact),
     /// The recorder is still there.
@@ -109,9 +112,6 @@ pub struct Tally {
     /// What is missing though the file may seem to have it: a picture that stood still, silence that was put in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(Span, Cause)>,
-    /// More of it, counted only.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub further: BTreeMap<Cause, Further>,
     /// When media was captured whose packets came after they had been given up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<i64>,
@@ -138,13 +138,6 @@ fn without_zeros<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok,
 pub struct Further {
     pub count: u64,
     pub length_ms: i64,
-}
-
-impl Further {
-    pub fn add(&mut self, count: u64, length_ms: i64) {
-        self.count += count;
-        self.length_ms += length_ms;
-    }
 }
 
 /// Counters of one stream's pictures or sound.

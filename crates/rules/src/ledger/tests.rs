@@ -98,16 +98,47 @@ fn what_nothing_is_known_of_is_not_received_and_rounding_is_no_gap() {
 }
 
 #[test]
-fn more_gaps_than_are_listed_are_counted() {
-    let missing = (0..5_000).map(|n| (Span { start: n * 100, end: n * 100 + 10 + n % 7 }, Cause::Lost)).collect();
-    let facts = [(0, is(Presence::On)), (500_000, tally(Tally { missing, ..Tally::default() })), (500_000, Fact::End)];
+fn gaps_that_are_not_listed_are_counted_once() {
+    let missing: Vec<_> =
+        (0..5_000).map(|n| (Span { start: n * 100, end: n * 100 + 60 + n % 7 }, Cause::Lost)).collect();
+    let lengths = |few: bool| missing.iter().map(|(gap, _)| gap.length()).filter(move |length| (*length < 64) == few);
+    let between = missing.iter().map(|(gap, _)| (gap.end, gap.start + 100)).collect::<Vec<_>>();
+    // The picture stands still in them, or the file has nothing there.
+    for written in [vec![(0, 500_000)], between] {
+        let facts = [
+            (0, is(Presence::On)),
+            (500_000, tally(Tally { missing: missing.clone(), ..Tally::default() })),
+            (500_000, Fact::End),
+        ];
+        let mut report = Report::default();
+        ledger(&facts, &written).tell(0, &mut report);
+        let picture = report.streams[0].picture.clone().expect("a picture was published");
+        let further = picture.further_gaps[&Cause::Lost];
+        assert_eq!((picture.gaps.len(), further.count), (MAX_GAPS, 5_000 - MAX_GAPS as u64));
+        assert!(picture.gaps.iter().all(|gap| gap.length_ms >= 64), "the longest are listed");
+        let listed: i64 = picture.gaps.iter().map(|gap| gap.length_ms).sum();
+        let all = lengths(true).chain(lengths(false)).sum::<i64>();
+        assert_eq!((listed + further.length_ms, picture.gap_ms.values().sum::<i64>()), (all, all));
+        assert_eq!(picture.written_ms, 500_000 - all);
+    }
+}
+
+#[test]
+fn frames_that_a_mix_did_not_make_are_gaps_of_the_mix() {
+    let mut ledger = ledger(&[(0, is(Presence::On))], &[]);
+    let missing = vec![(Span { start: 1_040, end: 1_080 }, Cause::Overload)];
+    let counts = Counts { frames_dropped: 1, ..Counts::default() };
+    let tally = Tally { counts, missing, ..Tally::default() };
+    ledger.take(Entry { at: 2_000, fact: Fact::Mixed { media: Media::Picture, tally: Box::new(tally) } });
+    ledger.take(Entry { at: 3_000, fact: Fact::End });
+    let written = vec![Span { start: 0, end: 3_000 }];
+    let tracks = vec![TrackFact { media: Media::Picture, written, still: Vec::new(), formats: Vec::new() }];
+    ledger.take(Entry { at: 0, fact: Fact::File(FileFact { source: Source::Mix, sequence: 0, tracks }) });
     let mut report = Report::default();
-    ledger(&facts, &[(0, 500_000)]).tell(0, &mut report);
-    let picture = report.streams[0].picture.clone().expect("a picture was published");
-    let further = picture.further_gaps[&Cause::Lost];
-    assert_eq!((picture.gaps.len(), further.count), (MAX_GAPS, 5_000 - MAX_GAPS as u64));
-    assert!(picture.gaps.iter().all(|gap| gap.length_ms >= 13), "the longest are listed");
-    assert_eq!(picture.written_ms + picture.gap_ms[&Cause::Lost], picture.expected_ms);
+    ledger.tell(0, &mut report);
+    let picture = report.mix.and_then(|mix| mix.picture).expect("the mix has a picture");
+    assert_eq!((picture.expected_ms, picture.written_ms, picture.counts.frames_dropped), (3_000, 2_960, 1));
+    assert_eq!(picture.gap_ms, [(Cause::Overload, 40)].into());
 }
 
 #[test]
@@ -115,12 +146,13 @@ fn facts_survive_the_way_into_a_line_and_back() {
     let whole = Tally {
         counts: Counts { packets_lost: 3, ..Counts::default() },
         missing: vec![(Span { start: 1, end: 2 }, Cause::DecoderError)],
-        further: [(Cause::Lost, Further { count: 1, length_ms: 2 })].into(),
         late: vec![5],
         came: vec![Span { start: 1, end: 9 }],
         clock: Some(Measured { drift_ppm: Some(1.5), delay_ms: None, error_ms: Some(-0.25) }),
     };
-    for fact in [tally(whole), tally(Tally::default()), is(Presence::Muted), Fact::Room { up: false }, Fact::End] {
+    let mixed = Fact::Mixed { media: Media::Picture, tally: Box::new(whole.clone()) };
+    for fact in [tally(whole), mixed, tally(Tally::default()), is(Presence::Muted), Fact::Room { up: false }, Fact::End]
+    {
         let entry = Entry { at: 7, fact };
         let line = serde_json::to_string(&entry).expect("a line");
         assert_eq!(serde_json::from_str::<Entry>(&line).expect("read back"), entry, "{line}");

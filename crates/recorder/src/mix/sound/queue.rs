@@ -37,30 +37,31 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Adds a packet, and in front of it what it brings back of a loss; answers how many samples had to be skipped to
-    /// make room for it.
-    pub fn push(&mut self, position: i64, data: &Bytes, duration: u32, mut after_loss: bool) -> i64 {
-        let mut skipped = 0;
+    /// Adds a packet, and in front of it what it brings back of a loss; answers what had to be skipped to make room for
+    /// it.
+    pub fn push(&mut self, position: i64, data: &Bytes, duration: u32, mut after_loss: bool) -> Vec<Waiting> {
+        let mut skipped = Vec::new();
         if after_loss
             && let Some(expected) = self.expected
             && let Some((copied, remaining)) = brought_back(position.saturating_sub(expected), data)
         {
-            skipped += self.add(position - copied, data, true, copied, remaining);
+            skipped = self.add(position - copied, data, true, copied, remaining);
             after_loss = false;
         }
-        skipped + self.add(position, data, false, i64::from(duration).min(MAX_PACKET as i64), after_loss)
+        skipped.extend(self.add(position, data, false, i64::from(duration).min(MAX_PACKET as i64), after_loss));
+        skipped
     }
 
-    fn add(&mut self, position: i64, data: &Bytes, copy: bool, duration: i64, after_loss: bool) -> i64 {
+    fn add(&mut self, position: i64, data: &Bytes, copy: bool, duration: i64, after_loss: bool) -> Vec<Waiting> {
         let anew = self.expected.is_none_or(|expected| (position - expected).abs() > JUMP);
         if anew && self.expected.is_some_and(|expected| position < expected) {
             // What waits for a later time must not hold this up.
             self.waiting.iter_mut().for_each(|before| before.position = before.position.min(position));
         }
         self.expected = Some(position + duration);
-        let mut skipped = 0;
+        let mut skipped = Vec::new();
         while self.held + duration > HELD_MAX || self.waiting.len() >= PACKETS_MAX {
-            skipped += self.skip_oldest();
+            skipped.extend(self.skip_oldest());
         }
         self.held += duration;
         self.waiting.push_back(Waiting { position, data: data.clone(), copy, duration, after_loss, anew });
@@ -107,13 +108,13 @@ impl Queue {
         Some(head)
     }
 
-    /// Takes the first packet away unplayed; answers its samples.
-    pub fn skip_oldest(&mut self) -> i64 {
-        let Some(skipped) = self.pop_if(|_| true) else { return 0 };
+    /// Takes the first packet away unplayed.
+    pub fn skip_oldest(&mut self) -> Option<Waiting> {
+        let skipped = self.pop_if(|_| true)?;
         if let Some(head) = self.waiting.front_mut() {
             head.anew = true;
         }
-        skipped.duration
+        Some(skipped)
     }
 }
 
@@ -134,7 +135,8 @@ mod tests {
         for (duration, count) in [(u32::MAX, 250), (960, 1_500), (0, PACKETS_MAX)] {
             let (mut queue, mut skipped, mut position) = (Queue::default(), 0, 0);
             for _ in 0..10_000 {
-                skipped += queue.push(position, &Bytes::new(), duration, false);
+                let over = queue.push(position, &Bytes::new(), duration, false);
+                skipped += over.iter().map(|packet| packet.duration).sum::<i64>();
                 position += 5_760;
             }
             assert_eq!(queue.iter().count(), count);

@@ -11,6 +11,7 @@
 
 use bytes::Bytes;
 use codec::opus::Decoder;
+use rules::ledger::Cause;
 
 use super::CHANNELS;
 use super::place::Place;
@@ -39,9 +40,9 @@ const SILENT: f32 = 0.001;
 pub struct VoiceCounts {
     /// Packets pushed.
     pub packets: u64,
-    /// Packets that the decoder refused; their time was concealed.
+    /// Packets that the decoder refused; something was made up in their place.
     pub undecodable: u64,
-    /// Made up for lost and undecodable packets.
+    /// Made up for lost packets.
     pub concealed: u64,
     /// Of lost packets, taken from the copies in those after them.
     pub recovered: u64,
@@ -57,6 +58,20 @@ pub struct VoiceCounts {
     pub skipped: u64,
     /// How far the stream lags behind at present.
     pub lag: i64,
+}
+
+/// What became of a stream's sound since it was told last.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Not played, or not as it was sent: from, to (samples of 48 kHz), why.
+    pub missing: Vec<(i64, i64, Cause)>,
+    /// Packets that were not played.
+    pub dropped: u64,
+    /// Packets that the decoder refused.
+    pub undecodable: u64,
+    /// As in [`VoiceCounts`].
+    pub concealed: u64,
+    pub recovered: u64,
 }
 
 /// See the module's head.
@@ -77,12 +92,27 @@ pub struct Voice {
     late_since: Option<i64>,
     place: Place,
     counts: VoiceCounts,
+    /// What is still to be told, and the counts when the last was.
+    told: Told,
+    counts_told: VoiceCounts,
 }
 
 impl Voice {
     pub fn push(&mut self, position: i64, packet: &Bytes, duration: u32, after_loss: bool) {
         self.counts.packets += 1;
-        self.counts.skipped += self.queue.push(position, packet, duration, after_loss) as u64;
+        let skipped = self.queue.push(position, packet, duration, after_loss);
+        skipped.iter().for_each(|packet| self.skip(packet, Cause::Overload));
+    }
+
+    /// What became of its sound since the last call.
+    pub fn take_told(&mut self) -> Told {
+        let before = std::mem::replace(&mut self.counts_told, self.counts);
+        Told {
+            undecodable: self.counts.undecodable - before.undecodable,
+            concealed: self.counts.concealed - before.concealed,
+            recovered: self.counts.recovered - before.recovered,
+            ..std::mem::take(&mut self.told)
+        }
     }
 
     pub fn ended(&mut self) {
@@ -182,7 +212,8 @@ impl Voice {
     fn play(&mut self, end: i64, lag: i64) {
         let too_late = |head: &Waiting, queue: &Queue| lag > LAG_MAX && queue.held() - head.duration >= LAG_MAX;
         if self.queue.front().is_some_and(|head| too_late(head, &self.queue)) {
-            self.counts.skipped += self.queue.skip_oldest() as u64;
+            let skipped = self.queue.skip_oldest();
+            skipped.iter().for_each(|packet| self.skip(packet, Cause::Late));
             return;
         }
         let Some(head) = self.queue.pop_if(|_| true) else { return };
@@ -222,9 +253,15 @@ impl Voice {
         } else if decoder.is_none_or(|decoder| decoder.decode(&head.data, &mut self.block).is_err()) {
             self.block.clear();
             self.counts.undecodable += 1;
-            self.counts.concealed += head.duration as u64;
+            self.told.missing.push((head.position, head.position + head.duration, Cause::DecoderError));
             make_up(&mut self.decoder, head.duration, &mut self.block);
         }
+    }
+
+    fn skip(&mut self, packet: &Waiting, cause: Cause) {
+        self.counts.skipped += packet.duration as u64;
+        self.told.dropped += 1;
+        self.told.missing.push((packet.position, packet.position + packet.duration, cause));
     }
 
     /// Brings the block nearer to its place.

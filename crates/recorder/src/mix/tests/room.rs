@@ -10,6 +10,7 @@ use media::bitstream::annex_b;
 use media::bitstream::h264::H264Config;
 use media::mp4::{self, Finished, check};
 use media::packet::VideoConfig;
+use rules::ledger::{Entry, Fact, Media, Presence, Report, Span, Tally};
 use rules::select::{Source, StreamKind};
 use rules::time::MILLI_NS;
 
@@ -39,7 +40,8 @@ pub struct Room {
 
 /// What became of it.
 pub struct Recording {
-    _dir: Arc<tempfile::TempDir>,
+    dir: Arc<tempfile::TempDir>,
+    epoch: i64,
     pub path: PathBuf,
     pub finished: Finished,
     pub events: Vec<MixEvent>,
@@ -72,17 +74,10 @@ impl Room {
     }
 
     pub fn picture(&mut self, user: &str, at: Mono, data: &Bytes, rotation: u16) {
-        let config = Some(config());
-        let picture = Picture {
-            at,
-            arrival: at,
-            data: data.clone(),
-            key: true,
-            after_loss: false,
-            missing_before: None,
-            config,
-            rotation,
-        };
+        self.unit(user, Picture { rotation, ..key_frame(at, data) });
+    }
+
+    pub fn unit(&mut self, user: &str, picture: Picture) {
         self.mix().push(&stream(user), Unit::Picture(picture)).expect("taken");
     }
 
@@ -124,18 +119,37 @@ impl Room {
         let ended = |event: &MixEvent| if let MixEvent::Ended(closed) = event { Some(closed.clone()) } else { None };
         let closed: Vec<Closed> = self.events.iter().filter_map(ended).chain([last]).collect();
         assert_eq!(names::list(self.dir.path()).expect("a folder").len(), closed.len(), "every file has its end");
-        let (dir, events) = (Arc::new(self.dir), self.events);
+        let (dir, events, epoch) = (Arc::new(self.dir), self.events, self.clock.wall(ms(0)).millis());
         let complete = |closed: Closed| {
             let options = mp4::FinishOptions { end: closed.end, still: closed.still, cut: closed.cut };
             let finished = mp4::finish(&closed.path, &options, &crate::disk::BlackAndSilence).expect("finished");
             check(&closed.path).expect("a file without faults");
-            Recording { _dir: dir.clone(), path: closed.path, finished, events: events.clone() }
+            crate::facts::add_file(dir.path(), &closed.file, &closed.path);
+            Recording { dir: dir.clone(), epoch, path: closed.path, finished, events: events.clone() }
         };
         closed.into_iter().map(complete).collect()
     }
 }
 
 impl Recording {
+    /// What the mix tells of itself and of these users, of whom media came all the time up to `end` (ms). Times since 0.
+    pub fn account(&self, users: &[&str], end: i64) -> Report {
+        let mut ledger = crate::facts::read(self.dir.path()).expect("facts");
+        let (start, end) = (self.epoch, self.epoch + end);
+        let mut take = |at, fact| ledger.take(Entry { at, fact });
+        for (user, media) in users.iter().flat_map(|user| Media::ALL.map(|media| (user, media))) {
+            let came = vec![Span { start, end }];
+            take(start, Fact::Presence { stream: stream(user), media, is: Presence::On });
+            take(start, Fact::Tally { stream: stream(user), media, tally: Tally { came, ..Tally::default() }.into() });
+        }
+        take(end, Fact::End);
+        let mut report = Report::default();
+        ledger.tell(end, &mut report);
+        let lanes = report.streams.iter_mut().chain(&mut report.mix).flat_map(|of| [&mut of.picture, &mut of.sound]);
+        lanes.flatten().flat_map(|lane| &mut lane.gaps).for_each(|gap| gap.start -= start);
+        report
+    }
+
     /// What is in the file.
     pub fn content(&self) -> impl Iterator<Item = file::Event> {
         let whole = |event| match event {
@@ -148,6 +162,11 @@ impl Recording {
 
 pub fn stream(user: &str) -> StreamId {
     StreamId { user: user.into(), kind: StreamKind::Camera }
+}
+
+pub fn key_frame(at: Mono, data: &Bytes) -> Picture {
+    let (data, config) = (data.clone(), Some(config()));
+    Picture { at, arrival: at, data, key: true, after_loss: false, missing_before: None, config, rotation: 0 }
 }
 
 /// A key frame of boxes in one colour each, Y Cb Cr.
