@@ -47,6 +47,30 @@ def free_ports(count):
     return ports
 
 
+class Slowed:
+    """A process that has a twelfth of its time, as on a machine that is overloaded; a context."""
+
+    RUNS_S, STANDS_S = 0.005, 0.055
+
+    def __init__(self, pid):
+        self.pid, self.over = pid, threading.Event()
+        self.thread = threading.Thread(target=self._slow)
+
+    def _slow(self):
+        while not self.over.wait(self.RUNS_S):
+            os.kill(self.pid, signal.SIGSTOP)
+            self.over.wait(self.STANDS_S)
+            os.kill(self.pid, signal.SIGCONT)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 def children(pid):
     """Process ids of the living children of `pid`."""
     found = []

@@ -1,11 +1,14 @@
-"""What a mix costs: it receives no more than it shows, and is refused where there is no room for it."""
+"""What a mix costs: it receives no more than it shows, is refused where there is no room for it, and tells what it leaves out
+where it cannot keep up."""
 
 import re
 from threading import Event
 
 import openapi
 import pytest
+from mixed import look, only_file
 from openapi import ApiError
+from process import Slowed, eventually
 from publishers import Synthetic
 from server import Server
 
@@ -57,3 +60,36 @@ def test_a_mix_that_does_not_fit_is_refused_and_others_go_on(tmp_path):
     finally:
         server.stop()
     server.check()
+
+
+FPS = 25
+FRAME_MS = 1000 // FPS
+
+
+def test_every_frame_that_an_overloaded_mix_does_not_make_is_in_its_report(server, tmp_path):
+    encode = {"VideoWidth": 1280, "VideoHeight": 720, "VideoFps": FPS}
+    users = ["alice", "bob", "carol", "dave"]
+    with Synthetic(server.rooms, "slow", tmp_path, users=users, width=640, height=360, fps=FPS):
+        server.api.start("slow", "slow", RecordMode=0, Encode=encode)
+        server.api.wait_status("slow", "slow", openapi.RUNNING)
+        (recorder,) = server.recorders()
+        Event().wait(2)
+        with Slowed(recorder):
+            notes = lambda: server.api.call("GetRecordTask", server.api.ids("slow", "slow")).get("Tapedeck", {}).get("Notes", [])
+            eventually(lambda: any("encoding fell behind" in note for note in notes()), "it falls behind")
+            Event().wait(3)
+        Event().wait(2)
+        server.api.stop("slow", "slow")
+        task = server.api.wait_status("slow", "slow", openapi.ENDED)
+    path, file = only_file(server, task)
+    told = eventually(lambda: (r := server.api.report("slow", "slow"))["Complete"] and r, "the report")["Mix"]["Picture"]
+    assert told["WrittenMs"] + sum(told["GapMs"].values()) == told["ExpectedMs"], told["GapMs"]
+    # By what is in the file: two pictures that are further apart than a frame.
+    shown = [file["StartTime"] + picture["ms"] for picture in look(path, 0, 0)["video"]["list"]]
+    left_out = [(a + FRAME_MS, b - a - FRAME_MS) for a, b in zip(shown, shown[1:]) if b - a > 1.5 * FRAME_MS]
+    gaps = [(gap["Start"], gap["LengthMs"]) for gap in told["Gaps"] if gap["Cause"] == "overload"]
+    assert len(left_out) > 10 and len(gaps) - len(left_out) in (0, 1), (gaps, left_out)
+    for gap, hole in zip(gaps, left_out):
+        assert abs(gap[0] - hole[0]) <= 2 and abs(gap[1] - hole[1]) <= 2, (gap, hole)
+    frames = sum(round(length / FRAME_MS) for _, length in left_out)
+    assert 0 <= told["Counts"]["FramesDropped"] - frames <= 3, (told["Counts"], frames)

@@ -212,3 +212,12 @@ def test_it_can_be_read(told):
     (file, *_) = told.reports[TASK]["Files"]
     text = run([BINARY, "inspect", told.server.data / "library" / file["Path"]])
     assert "320x180" in text
+
+
+def test_other_media_files_can_be_read(tmp_path):
+    path = tmp_path / "film.mp4"
+    sources = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=25:duration=3", "-f", "lavfi", "-i", "sine=duration=2")
+    run(["ffmpeg", "-v", "error", *sources, "-c:v", "mpeg4", "-g", "25", "-c:a", "aac", path])
+    text = run([BINARY, "inspect", path])
+    assert "no recording of ours" in text and "mpeg4, 0:03.000, 75 samples, 3 key frames" in text, text
+    assert "320x180" in text and "aac, 0:02." in text, text

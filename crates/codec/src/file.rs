@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Rate of all sound given out, Hz.
 pub const RATE: u32 = 48_000;
-const NANOSECONDS: Rational = Rational(1, 1_000_000_000);
+pub(crate) const NANOSECONDS: Rational = Rational(1, 1_000_000_000);
 const PACKED: format::Sample = format::Sample::F32(format::sample::Type::Packed);
 
 /// What comes out of a file, in file order: pictures and sound each in presentation order, not sorted against each other.
@@ -94,14 +94,7 @@ type Shape = (format::Sample, u32, usize);
 impl Reader {
     /// Opens a file and its decoders.
     pub fn open(path: &Path) -> Result<Reader> {
-        crate::log::init();
-        if path.as_os_str().as_encoded_bytes().contains(&0) {
-            return Err(Error::Argument("a path has no NUL byte".into()));
-        }
-        // With the protocol named, a colon in a path is not taken for an address.
-        let mut url = std::ffi::OsString::from("file:");
-        url.push(path);
-        let input = format::input(&Path::new(&url)).map_err(named("open media file"))?;
+        let input = input(path)?;
         let mut info = Info { format: input.format().name().to_owned(), ..Info::default() };
         info.duration = Some(input.duration()).filter(|&d| d > 0).map(|d| d * 1000);
         let (mut video, mut audio) = (None, None);
@@ -254,6 +247,18 @@ impl AudioTrack {
     }
 }
 
+/// Opens a file of any format.
+pub(crate) fn input(path: &Path) -> Result<format::context::Input> {
+    crate::log::init();
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::Argument("a path has no NUL byte".into()));
+    }
+    // With the protocol named, a colon in a path is not taken for an address.
+    let mut url = std::ffi::OsString::from("file:");
+    url.push(path);
+    format::input(&Path::new(&url)).map_err(named("open media file"))
+}
+
 /// Converts a whole frame; afterwards `output` holds as many samples as came out.
 fn convert(resampler: &mut resampling::Context, input: &frame::Audio, output: &mut frame::Audio) -> Result<()> {
     // SAFETY: both contexts and frames are owned and not null; `extended_data` of each holds one pointer per plane of its
@@ -284,7 +289,7 @@ fn context(stream: &format::stream::Stream<'_>) -> Result<codec::Context> {
     Ok(context)
 }
 
-fn track(stream: &format::stream::Stream<'_>) -> Track {
+pub(crate) fn track(stream: &format::stream::Stream<'_>) -> Track {
     let known = |time: i64| {
         Some(time).filter(|&time| time != ffi::AV_NOPTS_VALUE).map(|t| t.rescale(stream.time_base(), NANOSECONDS))
     };

@@ -1,4 +1,4 @@
-//! Safe wrappers of FFmpeg and libopus: Opus, AAC, MP3, resampling, video encoders and decoders, images, a reader of media
+//! Safe wrappers of FFmpeg and libopus: Opus, AAC, MP3, resampling, video encoders and decoders, images, readers of media
 //! files and their muxers; and the canvas on which pictures are put together. The only crate with `unsafe`; it decides
 //! nothing. Every block of `unsafe` says why it is sound.
 
@@ -11,6 +11,7 @@ mod log;
 pub mod mp3;
 pub mod mux;
 pub mod opus;
+pub mod packets;
 pub mod resample;
 pub mod video;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use codec::file::{Event, Reader};
 use codec::mux::{Codec, Format, Muxer, Packet, Shape, Stream};
 use codec::video::{self, Config, Encoder, I420};
-use codec::{aac, mp3, opus};
+use codec::{aac, mp3, opus, packets};
 
 /// Sound of as many samples, silent but for a click every half second.
 fn clicks(samples: usize) -> Vec<f32> {
@@ -50,6 +50,12 @@ fn mp3_is_as_long_as_the_sound_and_in_time() {
         muxer.write(&packet).expect("written");
     }
     muxer.finish().expect("written");
+    let contents = packets::read(&path).expect("a media file");
+    assert_eq!((contents.format.as_str(), contents.broken), ("mp3", None));
+    let [track] = &contents.tracks[..] else { panic!("one track") };
+    assert_eq!((track.track.codec.as_str(), track.is_video, track.count), ("mp3", false, frames.len() as u64));
+    let [(from, to)] = track.spans[..] else { panic!("without a hole: {:?}", track.spans) };
+    assert!(from == 0 && (to - sound.len() as i64 * 1_000_000_000 / 48_000).abs() < 50_000_000, "{to}");
     let (samples, found) = heard(&path);
     assert_eq!(samples, sound.len());
     for (n, at) in found.iter().enumerate() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use codec::file::Track;
+use codec::packets::{Contents, Packets};
 use media::mp4::{Codec, Recorded, RecordedTrack};
 use rules::ledger::report::{FileReport, Gap, LaneReport, StreamReport};
 use rules::ledger::{Cause, Counts, Format, Measured, Report};
@@ -118,4 +120,56 @@ picture         |====================bbbbbbbbbb====================-------------
 '=' media, '-' the picture stands still, 'b' black, 's' silence
 ";
     assert_eq!(text, expected, "\n{text}");
+}
+
+#[test]
+fn a_media_file_of_others_reads_so() {
+    let s = |seconds: i64| seconds * 1_000_000_000;
+    let track = |codec: &str, (width, height)| Track { codec: codec.into(), width, height, ..Track::default() };
+    let picture = Packets {
+        track: track("h264", (640, 360)),
+        is_video: true,
+        count: 1_500,
+        keys: 6,
+        spans: vec![(0, s(24)), (s(36), s(72))],
+    };
+    let sound = Packets {
+        track: track("mp3", (0, 0)),
+        count: 1_378,
+        keys: 1_378,
+        spans: vec![(0, s(36))],
+        ..Packets::default()
+    };
+    let (format, broken) = ("mov,mp4".to_owned(), Some("read media file: it ends".to_owned()));
+    let contents = Contents { format, tracks: vec![picture, sound], broken };
+    let mut text = String::new();
+    recording::tell_other("film.mp4", 99, &contents, &mut text).expect("told");
+    let expected = "\
+film.mp4: mov,mp4, no recording of ours, 99 bytes, 1:12.000
+
+picture         |========================............====================================|
+  h264, 1:12.000, 1500 samples, 6 key frames
+       0:00.000  640x360
+       0:24.000     0:12.000  no media
+
+sound           |====================================                                    |
+  mp3, 0:36.000, 1378 samples, 1378 key frames
+fault: read media file: it ends
+
+'=' media, '.' none
+";
+    assert_eq!(text, expected, "\n{text}");
+}
+
+#[test]
+fn what_is_no_media_file_is_named_with_what_is_allowed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("letter.mp4");
+    std::fs::write(&path, "Dear Sir, this is no film.".repeat(20)).expect("written");
+    let error = format!("{:#}", recording::text(&path).expect_err("it is none"));
+    let name = path.display().to_string();
+    assert!(error.starts_with(&format!("cannot inspect {name}: a report (*.report.json), a recording, or")), "{error}");
+    assert!(error.contains("it is no recording (") && error.contains("FFmpeg says: open media file"), "{error}");
+    let missing = format!("{:#}", recording::text(&dir.path().join("none.mp4")).expect_err("it is none"));
+    assert!(missing.contains("none.mp4") && missing.contains("No such file"), "{missing}");
 }
