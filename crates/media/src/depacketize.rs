@@ -209,6 +209,8 @@ impl Depacketizer {
             Ok(Some(picture)) => {
                 let Picture { data, key, config, continuous } = picture;
                 self.after_loss = !key && (self.after_loss || !continuous);
+                // What goes on from the picture before tells that no packet of one was lost.
+                let lost_before = if key || !continuous { self.missing } else { 0 };
                 self.missing = 0;
                 self.ready.push_back(Output::Frame(EncodedFrame {
                     rtp_time: current.rtp_time,
@@ -217,6 +219,7 @@ impl Depacketizer {
                     key,
                     rotation: self.rotation,
                     after_loss: self.after_loss,
+                    lost_before,
                     config,
                 }));
             }

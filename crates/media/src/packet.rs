@@ -48,6 +48,9 @@ pub struct EncodedFrame {
     /// Something this picture may refer to was never received (or no key frame was seen yet); stays true up to
     /// the next key frame. Whether such pictures are kept is the caller's policy.
     pub after_loss: bool,
+    /// At most so many pictures between it and the one before were lost: as many as packets were. A key frame is none the
+    /// worse for it.
+    pub lost_before: u64,
     /// Set on key frames, and the same `Arc` as long as its value does not change. Pictures of VP9 and AV1 may change their
     /// size without a key frame: then it is set on the first of another size, too.
     pub config: Option<Arc<VideoConfig>>,

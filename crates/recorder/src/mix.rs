@@ -35,7 +35,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rules::layout::{Member, Plan};
-use rules::ledger::Media;
 use rules::select::StreamId;
 use rules::time::Mono;
 
@@ -43,7 +42,7 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::take::Closed;
 use crate::unit::Unit;
-use account::{Account, LeftOut};
+use account::Account;
 use feed::Feed;
 use held::Held;
 pub use job::{MixEvent, MixJob};
@@ -139,14 +138,6 @@ impl Mix {
             },
         }
         Ok(())
-    }
-
-    /// Of the stream this came, and found no room.
-    pub fn leave_out(&mut self, stream: &StreamId, left_out: LeftOut) {
-        if let Some((since, pictures)) = left_out.pictures {
-            self.feeds.entry(stream.clone()).or_default().leave_out(since, pictures);
-        }
-        self.account.add(stream, Media::Sound, left_out.sound);
     }
 
     /// The stream's picture is not received any more from `at` on, because nobody would see it: when it comes again, what
@@ -268,17 +259,6 @@ impl Mix {
         finished.map(|()| Some(recording))
     }
 
-    /// Writes what happened up to `until`.
-    fn write_account(&mut self, until: Mono, now: Mono) {
-        for (stream, feed) in &mut self.feeds {
-            self.account.add(stream, Media::Picture, feed.take_happened(until));
-        }
-        if let State::Open(recording) = &mut self.state {
-            self.account.add_all(recording.take_news());
-        }
-        self.account.write(now);
-    }
-
     /// Begins the file with what is held, or goes on in it; at `now` if nothing is.
     fn open(&mut self, now: Mono) -> Result<()> {
         let held = match std::mem::replace(&mut self.state, State::Idle) {
@@ -330,7 +310,7 @@ impl Mix {
                     let stays = |stream: &StreamId| members.iter().any(|member| member.stream == *stream);
                     let (plan, account) = (self.stage.plan(), &mut self.account);
                     self.feeds.retain(|stream, feed| {
-                        plan.has_region(stream) || stays(stream) || forget(stream, feed, when, account)
+                        plan.has_region(stream) || stays(stream) || account.forget(stream, feed, when)
                     });
                     self.stage.set_members(members)?;
                     // A file of before a restart goes on, with the first media or soon without.
@@ -343,7 +323,7 @@ impl Mix {
                 }
                 Change::Forget(stream) => {
                     let account = &mut self.account;
-                    self.feeds.retain(|of, feed| *of != stream || forget(of, feed, when, account));
+                    self.feeds.retain(|of, feed| *of != stream || account.forget(of, feed, when));
                 }
                 Change::Layout(plan, images) => self.stage.set_plan(plan, &images)?,
             }
@@ -353,11 +333,4 @@ impl Mix {
         }
         Ok(())
     }
-}
-
-/// Nothing of before `at` is shown any more. Answers whether the stream has pictures that came after it.
-fn forget(stream: &StreamId, feed: &mut Feed, at: Mono, account: &mut Account) -> bool {
-    let goes_on = feed.forget(at);
-    account.add(stream, Media::Picture, feed.take_happened(at));
-    goes_on
 }

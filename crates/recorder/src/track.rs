@@ -8,7 +8,7 @@ use media::depacketize::{Depacketizer, Output, opus};
 use media::packet::{RtpPacket, VideoCodec};
 use media::rtp::reorder::{Item, Reorder, ReorderConfig, ReorderStats};
 use rtc::client::{Rotation, TrackPacket};
-use rules::ledger::{self, Counts, Measured};
+use rules::ledger::{self, Cause, Counts, Measured};
 use rules::select::StreamId;
 use rules::sync::{Pace, TrackClock, UserClock};
 use rules::time::{MILLI_NS, Mono, Wall, ticks_to_ns};
@@ -278,7 +278,7 @@ impl TrackReceiver {
                         data: frame.data.into(),
                         key: frame.key,
                         after_loss: frame.after_loss,
-                        missing_before: None,
+                        missing_before: (frame.lost_before > 0).then_some((Cause::Lost, frame.lost_before)),
                         config: frame.config,
                         rotation: frame.rotation.unwrap_or(0),
                     };

@@ -202,7 +202,7 @@ impl Transcoding {
             data,
             key: packet.key,
             after_loss: false,
-            missing_before: self.decoder.fault.take(),
+            missing_before: self.decoder.fault.take().map(|cause| (cause, u64::MAX)).or(picture.missing_before),
             config: open.config.clone().filter(|_| packet.key),
             ..picture.clone()
         }))

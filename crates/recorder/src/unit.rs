@@ -42,8 +42,8 @@ pub struct Picture {
     pub key: bool,
     /// It may refer to something that was lost.
     pub after_loss: bool,
-    /// Why pictures directly before it are missing, where they were not lost in the network.
-    pub missing_before: Option<Cause>,
+    /// Why pictures directly before it are missing, or may be, and how many at most.
+    pub missing_before: Option<(Cause, u64)>,
     /// On key frames.
     pub config: Option<Arc<VideoConfig>>,
     /// Clockwise turn that shows it upright, degrees.

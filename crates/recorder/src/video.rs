@@ -29,6 +29,8 @@ pub struct VideoLane {
     codec: mp4::Codec,
     entries: Vec<Known>,
     held: Option<Held>,
+    /// When the last frame was shown.
+    last: i64,
     /// Where the next frame may begin at the earliest.
     end: i64,
     nominal: i64,
@@ -67,6 +69,7 @@ impl VideoLane {
             codec,
             entries: Vec::new(),
             held: None,
+            last: written_until,
             end: written_until,
             nominal: FIRST_GUESS,
             waits_for_key: true,
@@ -99,9 +102,10 @@ impl VideoLane {
 
     /// A frame that is shown from media time `at` (90 kHz) on.
     pub fn push(&mut self, at: i64, frame: &Picture, writer: &mut Writer) -> Result<()> {
-        let cause = frame.missing_before.or(frame.after_loss.then_some(Cause::Lost));
-        if let Some(cause) = cause.filter(|_| !self.waits_for_key) {
-            self.frozen = Some((self.held.as_ref().map_or(self.end, |held| held.at + self.nominal), cause));
+        let missing = frame.missing_before.or(frame.after_loss.then_some((Cause::Lost, u64::MAX)));
+        if let Some((cause, most)) = missing.filter(|_| !self.waits_for_key) {
+            let most = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(self.nominal);
+            self.frozen.get_or_insert(((self.last + self.nominal).max(at.saturating_sub(most)), cause));
         }
         if frame.after_loss {
             self.waits_for_key = true;
@@ -123,6 +127,7 @@ impl VideoLane {
         }
         self.write_held(at, writer)?;
         let after_still = std::mem::take(&mut self.still);
+        self.last = at;
         self.held = Some(Held { at, entry, key: frame.key, after_still, data: frame.data.clone() });
         Ok(())
     }
@@ -157,9 +162,10 @@ impl VideoLane {
         Ok(())
     }
 
-    /// The picture does not stand still any more, or goes, at `at`.
+    /// The picture does not stand still any more, or goes, at `at`. There is no room for another one in less than half of
+    /// its length: what was lost was none.
     fn thaw(&mut self, at: i64) {
-        if let Some((since, cause)) = self.frozen.take().filter(|(since, _)| *since < at) {
+        if let Some((since, cause)) = self.frozen.take().filter(|(since, _)| *since + self.nominal / 2 < at) {
             self.missing.push((since, at, cause));
         }
     }

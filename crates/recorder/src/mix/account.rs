@@ -8,6 +8,8 @@ use rules::ledger::{Cause, Fact, Media};
 use rules::select::StreamId;
 use rules::time::{Mono, ticks_to_ns};
 
+use super::feed::Feed;
+use super::{Mix, State};
 use crate::clock::Clock;
 use crate::facts::{Journal, MIX_BEAT_NS};
 use crate::tally::{Both, Happened};
@@ -55,6 +57,13 @@ impl Account {
         self.news.frames.add(news.frames);
     }
 
+    /// Nothing of before `at` is shown any more. Answers whether the stream has pictures that came after it.
+    pub fn forget(&mut self, stream: &StreamId, feed: &mut Feed, at: Mono) -> bool {
+        let goes_on = feed.forget(at);
+        self.add(stream, Media::Picture, feed.take_happened(at));
+        goes_on
+    }
+
     /// Whether numbers are to be gathered and written.
     pub fn is_due(&self, now: Mono) -> bool {
         now >= self.beat_at
@@ -74,6 +83,27 @@ impl Account {
         let frames = frames.told(&self.journal.clock).map(Box::new);
         facts.extend(frames.map(|tally| Fact::Mixed { media: Media::Picture, tally }));
         self.journal.write(now, facts);
+    }
+}
+
+impl Mix {
+    /// Of the stream this came, and found no room.
+    pub fn leave_out(&mut self, stream: &StreamId, left_out: LeftOut) {
+        if let Some((since, pictures)) = left_out.pictures {
+            self.feeds.entry(stream.clone()).or_default().leave_out(since, pictures);
+        }
+        self.account.add(stream, Media::Sound, left_out.sound);
+    }
+
+    /// Writes what happened up to `until`.
+    pub(super) fn write_account(&mut self, until: Mono, now: Mono) {
+        for (stream, feed) in &mut self.feeds {
+            self.account.add(stream, Media::Picture, feed.take_happened(until));
+        }
+        if let State::Open(recording) = &mut self.state {
+            self.account.add_all(recording.take_news());
+        }
+        self.account.write(now);
     }
 }
 

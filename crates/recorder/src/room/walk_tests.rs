@@ -1,18 +1,20 @@
-//! Random plans of a room over days of virtual time, packet by packet, against a model that knows the rules and nothing
-//! else: every second of every stream is written, or the report gives the cause that the plan has.
+//! Random plans of a room over days of virtual time, packet by packet, against models that know the rules and nothing
+//! else: every second of every stream is written, or the report gives the cause that the plan has; every packet that the
+//! plan loses is counted; and there are the files that should be there.
 
+mod files;
+mod losses;
+mod plan;
 mod world;
 
 use std::time::Duration;
 
-use codec::video::Codec;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use rules::ledger::report::LaneReport;
 use rules::ledger::{Cause, Media};
 
 use super::*;
 use crate::messages::{Anew, AudioPlan, TaskJob};
+use plan::{INCIDENTS, Incident, Phase, Plan, State};
 use world::World;
 
 const MAX_SILENCE_MS: i64 = 60_000;
@@ -25,137 +27,11 @@ const WORD_MS: i64 = 3_000;
 const NOTICE_MS: i64 = 60_000;
 /// Who was there before an incident is given so long to be told of again.
 const RETURN_MS: i64 = 2_000;
-const INCIDENTS: [Cause; 2] = [Cause::ConnectionLost, Cause::RecorderRestarted];
 /// A recorder gives a sign of life so often.
 const BEAT_MS: i64 = 5_000;
 
 fn ms(ms: i64) -> Mono {
     Mono(ms * MILLI_NS)
-}
-
-/// In what form pictures are sent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Form {
-    codec: Codec,
-    size: (u32, u32),
-}
-
-const FORMS: [Form; 3] = [
-    Form { codec: Codec::H264, size: (64, 48) },
-    Form { codec: Codec::H264, size: (32, 48) },
-    Form { codec: Codec::Vp9, size: (64, 48) },
-];
-
-/// What becomes of one of a user's two tracks.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    Away,
-    Muted,
-    /// There, and nothing is sent.
-    Silent,
-    On,
-}
-
-/// What a user does from a moment on.
-#[derive(Debug, Clone, Copy)]
-struct Phase {
-    from: i64,
-    picture: State,
-    sound: State,
-    form: Form,
-    /// The RTP clock of this track jumps by so many seconds.
-    jump: Option<(Media, i64)>,
-}
-
-impl Phase {
-    fn of(&self, media: Media) -> State {
-        if media == Media::Picture { self.picture } else { self.sound }
-    }
-}
-
-/// When there is no room, or no recorder.
-#[derive(Debug, Clone, Copy)]
-struct Incident {
-    from: i64,
-    to: i64,
-    cause: Cause,
-}
-
-#[derive(Debug)]
-struct Plan {
-    users: Vec<Vec<Phase>>,
-    incidents: Vec<Incident>,
-    end: i64,
-}
-
-impl Plan {
-    /// All moments are whole seconds.
-    fn random(seed: u64, users: usize, phases: usize) -> Plan {
-        let mut random = StdRng::seed_from_u64(seed);
-        let mut plan = Plan { users: Vec::new(), incidents: Vec::new(), end: 0 };
-        for _ in 0..users {
-            let (mut from, mut of_user) = (0, Vec::new());
-            for n in 0..phases {
-                let phase = random_phase(&mut random, from, n == 0);
-                let there = phase.picture == State::On || phase.sound == State::On;
-                let seconds = match (there, random.random_range(0..16)) {
-                    (true, _) => random.random_range(1..12),
-                    (false, 0..5) => random.random_range(1..20),
-                    (false, 5..12) => random.random_range(20..59),
-                    // Around the limit.
-                    (false, 12..14) => MAX_SILENCE_MS / 1_000 + random.random_range(-3..=3),
-                    (false, 14) => random.random_range(600..4_000),
-                    (false, _) => random.random_range(2 * 3_600..6 * 3_600),
-                };
-                of_user.push(phase);
-                from += seconds * 1_000;
-            }
-            plan.users.push(of_user);
-            plan.end = plan.end.max(from);
-        }
-        let starts: Vec<i64> = plan.users[0].iter().map(|phase| phase.from).collect();
-        let mut free_from = 5_000;
-        for start in starts {
-            let from = start + random.random_range(0..5) * 1_000;
-            let to = from + random.random_range(1..15) * 1_000;
-            if random.random_range(0..5) == 0 && from > free_from && to + 5_000 < plan.end {
-                let cause = INCIDENTS[random.random_range(0..2)];
-                plan.incidents.push(Incident { from, to, cause });
-                free_from = to + 5_000;
-            }
-        }
-        plan
-    }
-
-    fn phase(&self, user: usize, at: i64) -> &Phase {
-        let phases = &self.users[user];
-        &phases[phases.partition_point(|phase| phase.from <= at) - 1]
-    }
-
-    fn incident(&self, at: i64) -> Option<&Incident> {
-        self.incidents.iter().find(|incident| (incident.from..incident.to).contains(&at))
-    }
-}
-
-fn random_phase(random: &mut StdRng, from: i64, first: bool) -> Phase {
-    use State::{Away, Muted, On, Silent};
-    let (picture, sound) = match random.random_range(0..14) {
-        _ if first => (On, On),
-        0..4 => (On, On),
-        4 => (On, Muted),
-        5 => (On, Away),
-        6 => (Away, On),
-        7 => (Muted, On),
-        8 => (Silent, On),
-        9 => (On, Silent),
-        10 => (Muted, Muted),
-        11 => (Silent, Silent),
-        _ => (Away, Away),
-    };
-    let media = Media::ALL[random.random_range(0..2)];
-    let hours = [-4, -1, 1, 4][random.random_range(0..4)];
-    let jump = (random.random_range(0..4) == 0).then_some((media, hours * 3_600));
-    Phase { from, picture, sound, form: FORMS[random.random_range(0..3)], jump }
 }
 
 /// What should be told of a part of the time.
@@ -260,6 +136,7 @@ fn forms(plan: &Plan, user: usize) -> Vec<(String, u32, u32)> {
 fn assert_told(plan: &Plan, user: usize, media: Media, lane: &LaneReport, origin: i64, told: &str) {
     let gaps: i64 = lane.gap_ms.values().sum();
     assert_eq!(lane.written_ms + gaps, lane.expected_ms, "user {user}, {media:?}: {told}");
+    assert!(lane.further_gaps.is_empty(), "user {user}, {media:?}: {told}");
     assert!((lane.end - origin - plan.end).abs() <= SLACK_MS, "user {user}, {media:?}: {told}");
     let parts = model(plan, user, media);
     for (n, (from, to, expected)) in parts.iter().copied().enumerate() {
@@ -277,7 +154,7 @@ fn assert_told(plan: &Plan, user: usize, media: Media, lane: &LaneReport, origin
         };
         let of = |cause| lane.gaps.iter().filter(|gap| cause == gap.cause).map(within).sum::<i64>();
         let gaps = lane.gaps.iter().filter(|gap| gap.length_ms > ROUNDING_MS);
-        let all: i64 = gaps.map(within).sum();
+        let all: i64 = gaps.filter(|gap| gap.cause != Cause::Lost).map(within).sum();
         let right = match expected {
             Expected::Because(cause) => of(cause) == (to - from).max(0),
             Expected::Anything => true,
@@ -288,30 +165,44 @@ fn assert_told(plan: &Plan, user: usize, media: Media, lane: &LaneReport, origin
 }
 
 /// Gives how long the plan is.
-fn assert_as_in_the_model(seed: u64, users: usize, phases: usize) -> i64 {
-    let plan = Plan::random(seed, users, phases);
+fn assert_as_in_the_models(plan: &Plan, users: usize) -> i64 {
     let dir = tempfile::tempdir().expect("a folder");
-    let (report, origin) = World::new(&plan, dir.path()).play();
+    let (report, origin) = World::new(plan, dir.path()).play();
     assert_eq!(report.streams.len(), users);
     for (user, stream) in report.streams.iter().enumerate() {
         let near = |lane: &Option<LaneReport>| {
             let gaps = lane.iter().flat_map(|lane| &lane.gaps);
             gaps.map(|gap| (gap.start - origin, gap.length_ms, gap.cause)).collect::<Vec<_>>()
         };
-        let told =
-            format!("seed {seed}, {plan:#?}\npicture {:?}\nsound {:?}", near(&stream.picture), near(&stream.sound));
+        let told = format!(
+            "seed {}, {plan:#?}\npicture {:?}\nsound {:?}",
+            plan.seed,
+            near(&stream.picture),
+            near(&stream.sound)
+        );
         let [picture, sound] = [&stream.picture, &stream.sound].map(|lane| lane.as_ref().expect("it was published"));
-        assert_told(&plan, user, Media::Picture, picture, origin, &told);
-        assert_told(&plan, user, Media::Sound, sound, origin, &told);
+        for (media, lane) in [(Media::Picture, picture), (Media::Sound, sound)] {
+            assert_told(plan, user, media, lane, origin, &told);
+            losses::assert_told(plan, user, media, lane, origin, &told);
+        }
         let came: Vec<_> = picture.formats.iter().map(|f| (f.codec.clone(), f.width, f.height)).collect();
-        assert_eq!(came, forms(&plan, user), "user {user}: {told}");
+        assert_eq!(came, forms(plan, user), "user {user}: {told}");
     }
+    files::assert_there(plan, dir.path(), origin);
     plan.end
 }
 
 #[test]
 fn every_second_of_random_plans_over_days_is_written_or_explained() {
-    let lengths = (0..6).map(|seed| assert_as_in_the_model(seed, 2, 120));
-    let days = lengths.sum::<i64>() / 86_400_000;
+    let plans: Vec<Plan> = (0..6).map(|seed| Plan::random(seed, 2, 120, &INCIDENTS)).collect();
+    let days = plans.iter().map(|plan| assert_as_in_the_models(plan, 2)).sum::<i64>() / 86_400_000;
     assert!(days >= 2, "{days} days");
+    assert!(plans.iter().map(losses::count).sum::<usize>() >= 100, "packets are lost in the plans");
+}
+
+#[test]
+fn every_packet_of_random_plans_is_counted() {
+    // A recorder that dies takes numbers along.
+    let plans = (10..13).map(|seed| Plan::random(seed, 2, 100, &[Cause::ConnectionLost]));
+    plans.for_each(|plan| _ = assert_as_in_the_models(&plan, 2));
 }

@@ -15,11 +15,16 @@ use crate::room::{Room, user_clock};
 use crate::tally::Happened;
 use crate::unit::Unit;
 
+/// A picture is never taken to be shown for longer by itself: 1/5 s.
+const LONGEST_NS: i64 = 200_000_000;
+
 /// What came last of a stream in a mix.
 #[derive(Debug, Default)]
 pub(super) struct Last {
     /// When the picture was captured that is shown.
     picture: Option<Mono>,
+    /// How long one was shown.
+    length: i64,
     /// Pictures after it were lost, or need one that was.
     lost: bool,
     sound_end: Option<Mono>,
@@ -146,11 +151,26 @@ pub(super) fn came(facts: &mut Facts, last: &mut Last, stream: &StreamId, unit: 
         }
         Unit::Picture(picture) => {
             let before = last.picture.replace(picture.at).unwrap_or(picture.at);
-            if std::mem::take(&mut last.lost) || picture.after_loss {
-                happened.picture.missing.push((before, picture.at, Cause::Lost));
-                happened.picture.came(picture.at, picture.at);
-            } else {
-                happened.picture.came(before, picture.at);
+            let lost = std::mem::take(&mut last.lost) || picture.after_loss;
+            match picture.missing_before {
+                _ if lost => {
+                    happened.picture.missing.push((before, picture.at, Cause::Lost));
+                    happened.picture.came(picture.at, picture.at);
+                }
+                Some((cause, pictures)) => {
+                    // A key frame comes late when some before it were lost.
+                    let most = i64::try_from(pictures).unwrap_or(i64::MAX).saturating_mul(last.length);
+                    let since = before.plus(last.length).max(Mono(picture.at.0.saturating_sub(most)));
+                    happened.picture.came(before, since.min(picture.at));
+                    if since.plus(last.length / 2) < picture.at {
+                        happened.picture.missing.push((since, picture.at, cause));
+                    }
+                    happened.picture.came(since.min(picture.at), picture.at);
+                }
+                None => {
+                    happened.picture.came(before, picture.at);
+                    last.length = picture.at.since(before).clamp(0, LONGEST_NS);
+                }
             }
         }
     }
@@ -191,6 +211,12 @@ mod tests {
         for (at, key, after_loss) in pictures.into_iter().chain([(9_500, true, false), (9_540, false, false)]) {
             came(&mut facts, &mut last, &stream, &picture(at, key, after_loss));
         }
+        // Of a loss that ends with a key frame no more is known than how many packets were lost.
+        for (at, lost) in [(9_580, 0), (9_700, 2), (19_700, 1), (19_740, 1)] {
+            let Unit::Picture(key) = picture(at, true, false) else { continue };
+            let missing_before = (lost > 0).then_some((Cause::Lost, lost));
+            came(&mut facts, &mut last, &stream, &Unit::Picture(Picture { missing_before, ..key }));
+        }
         for (at, after_loss) in [(0, false), (20, false), (420, false), (3_000, false), (3_100, true)] {
             came(&mut facts, &mut last, &stream, &sound(at, after_loss));
         }
@@ -202,8 +228,8 @@ mod tests {
             spans(&missing.iter().map(|(from, to, _)| (*from, *to)).collect::<Vec<_>>())
         };
         let both = facts.of(&stream);
-        assert_eq!(spans(&both.picture.came), [(0, 9_000), (9_500, 9_540)]);
-        assert_eq!(missing(&both.picture.missing), [(9_000, 9_500)]);
+        assert_eq!(spans(&both.picture.came), [(0, 9_000), (9_500, 19_740)]);
+        assert_eq!(missing(&both.picture.missing), [(9_000, 9_500), (9_620, 9_700), (19_660, 19_700)]);
         assert_eq!(spans(&both.sound.came), [(0, 440), (3_000, 3_020), (3_100, 3_120)]);
         assert_eq!(missing(&both.sound.missing), [(3_020, 3_100)]);
     }

@@ -8,8 +8,10 @@ use codec::video::Codec;
 use codec::{black, opus};
 use rtc::client::{Participant, Track, TrackKind, TrackPacket, TrackSource};
 use rules::ledger::{Media, Report as Account};
+use rules::request::FileFormat;
 use rules::time::ns_to_ticks;
 
+use super::plan::{FORMS, FRAME_MS, Form, PACKET_MS, Plan, State, is_key};
 use super::*;
 use crate::disk::DiskThread;
 use crate::facts;
@@ -17,11 +19,11 @@ use crate::messages::OutputPlan;
 use crate::room::tests::{job, syncs};
 use crate::room::tracks::tests::track;
 
-const FRAME_MS: i64 = 40;
-const PACKET_MS: i64 = 20;
 /// A turn while nobody sends.
 const IDLE_MS: i64 = 200;
 const REPORT_MS: i64 = 2_000;
+/// Longer than any plan. How files are cut that become too long is tried with takes.
+const YEAR_MS: i64 = 365 * 86_400_000;
 
 /// One of a user's two tracks.
 struct Sender {
@@ -68,13 +70,13 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     pub fn new(plan: &'a Plan, dir: &'a Path) -> World<'a> {
-        let clock = Clock::start();
+        let (clock, origin) = (Clock::start(), Instant::now());
         let packet = opus::Encoder::new(1, 32_000).and_then(|mut encoder| encoder.encode(&[0.1; 960]));
         World {
             plan,
             dir,
             clock,
-            origin: Instant::now(),
+            origin,
             disk: DiskThread::start(|_| {}).expect("a thread"),
             room: None,
             connected: false,
@@ -128,8 +130,10 @@ impl<'a> World<'a> {
             max_silence_ms: MAX_SILENCE_MS,
             keep_source: true,
         };
-        let mut room = Room::new(self.clock, Settings::default(), syncs());
-        room.start(TaskJob { max_idle_ms: 365 * 86_400_000, ..job(self.dir, output) }, ms(now));
+        let settings = Settings { max_file_ms: YEAR_MS, ..Settings::default() };
+        let mut room = Room::new(self.clock, settings, syncs());
+        let job = TaskJob { max_idle_ms: YEAR_MS, formats: vec![FileFormat::Mp4], ..job(self.dir, output) };
+        room.start(job, ms(now));
         self.room = Some(room);
         self.connect(now);
     }
@@ -251,12 +255,17 @@ impl<'a> World<'a> {
                 let payloads = match media {
                     Media::Sound => vec![self.sound.clone()],
                     Media::Picture if now % FRAME_MS != 0 => continue,
-                    Media::Picture => self.pictures[form].clone(),
+                    Media::Picture if is_key(now) => self.pictures[form].clone(),
+                    Media::Picture => inter_payloads(phase.form.codec),
                 };
+                let loss = self.plan.loss(user, media, now).copied();
                 let last = payloads.len() - 1;
                 for (n, payload) in payloads.into_iter().enumerate() {
                     let sender = &mut self.senders[user][media as usize];
                     sender.seq += 1;
+                    if loss.is_some_and(|loss| !loss.in_part || n == last) {
+                        continue;
+                    }
                     let packet = TrackPacket {
                         track_sid: track_sid.clone(),
                         seq: sender.seq,
@@ -264,7 +273,7 @@ impl<'a> World<'a> {
                         clock_rate: sender.rate(),
                         payload_type: 96,
                         marker: n == last,
-                        starts_key_frame: media == Media::Picture && n == 0,
+                        starts_key_frame: media == Media::Picture && is_key(now) && n == 0,
                         payload: payload.into(),
                         arrival: self.origin + Duration::from_millis(now as u64),
                         rotation: None,
@@ -277,14 +286,23 @@ impl<'a> World<'a> {
     }
 }
 
+/// A picture that refers to the one before, as far as anybody looks who does not decode it.
+fn inter_payloads(codec: Codec) -> Vec<Vec<u8>> {
+    match codec {
+        Codec::Vp9 => vec![vec![0b0100_1000, 0x86, 0, 0], vec![0b0100_0100, 0, 0]],
+        // Two slices.
+        _ => vec![vec![0x41, 0x9a, 0, 0x80], vec![0x41, 0x26, 0, 0x80]],
+    }
+}
+
 /// A key frame as RTP payloads.
 fn payloads(Form { codec, size: (width, height) }: Form) -> Vec<Vec<u8>> {
     match codec {
         Codec::Vp9 => {
-            // One frame in one packet: it begins and ends here, and refers to nothing.
-            let mut payload = vec![0b0000_1100];
-            payload.extend(black::key_frame(Codec::Vp9, width, height).expect("a picture"));
-            vec![payload]
+            // It refers to nothing, begins with one packet and ends with the other.
+            let frame = black::key_frame(Codec::Vp9, width, height).expect("a picture");
+            let (head, rest) = frame.split_at(frame.len() / 2);
+            vec![[&[0b0000_1000], head].concat(), [&[0b0000_0100], rest].concat()]
         }
         _ => {
             let frame = black::h264_key_frame(width, height).expect("a picture");
