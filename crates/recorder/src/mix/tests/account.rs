@@ -148,7 +148,7 @@ fn what_never_reached_the_mix_is_told_and_nothing_is_shown_that_refers_to_it() {
     let (before, after) = (grey(100), grey(200));
     for t in (0..3_000).step_by(FRAME_MS as usize) {
         let first = if t < 1_000 { &before } else { &after };
-        let picture = Picture { key: t < 1_000 || t >= 2_000, ..key_frame(ms(t), first) };
+        let picture = Picture { key: !(1_000..2_000).contains(&t), ..key_frame(ms(t), first) };
         if (1_000..1_200).contains(&t) {
             left_out.add(&Unit::Picture(picture));
             let packet =
