@@ -41,13 +41,14 @@ fn frames(outputs: Vec<Output>) -> Vec<EncodedFrame> {
 }
 
 /// Loses each packet in turn. The picture it was of must be missing, all others whole and in order, and
-/// `after_loss` set up to the next key frame, unless `harmless` says that no other picture refers to this one.
+/// `after_loss` set up to the next key frame, unless `harmless` says that no other picture refers to this one. The one
+/// behind it tells of the loss.
 fn lose_each_packet(codec: VideoCodec, packets: &[RtpPacket], harmless: impl Fn(&EncodedFrame) -> bool) {
     let whole = frames(receive(codec, packets.iter().cloned()));
     // The stream begins with its first packet, so losing that is no loss in the middle.
     for lost in 1..packets.len() {
         let rest = packets.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, packet)| packet.clone());
-        let got = frames(receive(codec, rest));
+        let mut got = frames(receive(codec, rest));
         let time = packets[lost].rtp_time;
         let index = whole.iter().position(|frame| frame.rtp_time == time).expect("each packet is of a picture");
         let mut expected = whole.clone();
@@ -56,6 +57,10 @@ fn lose_each_packet(codec: VideoCodec, packets: &[RtpPacket], harmless: impl Fn(
         for frame in expected.iter_mut().take(reaches).skip(index).take_while(|frame| !frame.key) {
             frame.after_loss = true;
         }
+        let told: Vec<u64> = got.iter_mut().map(|frame| std::mem::take(&mut frame.lost_before)).collect();
         assert!(got == expected, "packet {lost} at RTP time {time} lost");
+        let behind = told.get(index).copied();
+        assert!(reaches == 0 || behind != Some(0), "packet {lost} at RTP time {time} lost, and not told of");
+        assert_eq!(told.iter().sum::<u64>(), behind.unwrap_or(0), "told of where nothing was lost");
     }
 }

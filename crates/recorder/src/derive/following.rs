@@ -112,9 +112,9 @@ impl Following {
         self.tasks.get(dir).map_or_else(|| wanted(dir), |formats| Ok(formats.clone()))
     }
 
-    /// Makes all that the task wants of its finished master but for what takes an encoder of pictures, and notes that it was. Files that are complete already are made
-    /// again, which does no harm. `early`: the task goes on, and the number of this file must never be used again, though
-    /// the file be gone into the library.
+    /// Makes all that the task wants of its finished master but for what takes an encoder of pictures, and notes that it
+    /// was. Files that are complete already are made again, which does no harm. `early`: the task goes on, and the number
+    /// of this file must never be used again, though the file be gone into the library.
     pub fn complete(&mut self, dir: &Path, master: &FinishedFile, early: bool) -> io::Result<Made> {
         let formats = self.formats(dir)?;
         if formats == [FileFormat::Mp4] && !early {

@@ -1,5 +1,5 @@
-//! How often a file's pictures were begun to be encoded anew: noted beside it, because a picture that ends the process with the decoder
-//! would end its successors, too, and the recordings of the whole room with them.
+//! How often a file's pictures were begun to be encoded anew: noted beside it, because a picture that ends the process
+//! with the decoder would end its successors, too, and the recordings of the whole room with them.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;

@@ -1,5 +1,5 @@
-//! Pictures decoded and encoded one by one into a file. Each lasts until the next one, so that the file has no holes: black is
-//! pictures of its own.
+//! Pictures decoded and encoded one by one into a file. Each lasts until the next one, so that the file has no holes: black
+//! is pictures of its own.
 
 use std::collections::VecDeque;
 
