@@ -33,6 +33,8 @@ struct Part {
     slack: i64,
     killed: i64,
     held: i64,
+    /// A recorder died while media came.
+    cut_off: bool,
 }
 
 impl Part {
@@ -63,6 +65,8 @@ fn model(plan: &Plan, user: usize) -> Vec<Part> {
             if let Some(part) = parts.last_mut() {
                 let dies = plan.incidents.iter().any(|incident| incident.from == from);
                 part.killed += if dies { KILLED_MS } else { 0 };
+                // The last moments of what still came are not in the file.
+                part.cut_off |= dies && part.to == from;
             }
             continue;
         }
@@ -80,7 +84,7 @@ fn model(plan: &Plan, user: usize) -> Vec<Part> {
             continue;
         }
         if std::mem::take(&mut another) {
-            open &= parts.last().is_some_and(|part| from - part.to <= MAX_SILENCE_MS);
+            open &= parts.last().is_some_and(|part| from - part.to + i64::from(part.cut_off) <= MAX_SILENCE_MS);
         }
         let codec = picture.then_some(phase.form.codec);
         let recoded = |part: &Part| part.codec.is_some() && codec.is_some() && part.codec != codec;
@@ -94,7 +98,7 @@ fn model(plan: &Plan, user: usize) -> Vec<Part> {
         }
         let part = parts.last_mut().expect("one was begun");
         part.codec = part.codec.or(codec);
-        part.to = to;
+        (part.to, part.cut_off) = (to, false);
         part.slack += SLACK_MS * (1 + phase.losses.len() as i64);
         part.held = 0;
         part.hold(silent && !still);
