@@ -1,6 +1,12 @@
 //! Where the packets of a stream say that its media lies, as long as nobody says better.
 
-use crate::time::{Mono, SECOND_NS};
+use std::ops::RangeInclusive;
+
+use crate::time::{MILLI_NS, Mono, SECOND_NS};
+
+/// How much later than where its media lies a packet may come, in nanoseconds: retransmissions come within two seconds. One
+/// that comes further from it, or before it, shows that the RTP clock was restarted.
+pub const LATE_NS: RangeInclusive<i64> = -500 * MILLI_NS..=4 * SECOND_NS;
 
 /// The shortest way packets took lately: the minimum over the last one to two windows of ten seconds, so that a slow
 /// drift of the sender's clock is followed.

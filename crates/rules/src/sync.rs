@@ -7,7 +7,7 @@
 //! Sound leads: when the first reports correct a user's audio against the video, the audio keeps its place and the
 //! video moves, because moving a picture by some milliseconds is invisible and stretching sound is not.
 
-use crate::arrivals::ArrivalFloor;
+use crate::arrivals::{ArrivalFloor, LATE_NS};
 use crate::ledger::Measured;
 use crate::time::{MILLI_NS, Mono, SECOND_NS, Wall, ticks_to_ns};
 
@@ -17,10 +17,6 @@ const DEAD_BAND_NS: i64 = 4 * MILLI_NS;
 const SETTLED_NS: i64 = MILLI_NS / 2;
 /// Above this a mapping is corrected at once: stretching would take too long to be in sync.
 const STEP_NS: i64 = 250 * MILLI_NS;
-/// A packet that would lie further in the future than this shows that the RTP clock was restarted.
-const FUTURE_LIMIT_NS: i64 = 500 * MILLI_NS;
-/// A packet that would lie further in the past than this shows it too; retransmissions come within two seconds.
-const PAST_LIMIT_NS: i64 = 4 * SECOND_NS;
 /// Two reports of one track whose relations differ by more than this show that one of the sender's clocks was moved, or
 /// that its RTP clock stood still for a while.
 const MOVED_NS: u64 = 100 * MILLI_NS as u64;
@@ -135,7 +131,7 @@ impl TrackClock {
         let mut restarted = false;
         if let Some(base) = self.base.or(self.arrivals.floor()) {
             let late = arrival.0.saturating_sub(base.saturating_add(media));
-            restarted = !(-FUTURE_LIMIT_NS..=PAST_LIMIT_NS).contains(&late);
+            restarted = !LATE_NS.contains(&late);
         }
         if restarted {
             self.base = None;

@@ -2,7 +2,7 @@
 //! microseconds; `local` is the server's monotonic clock, `ntp` the publisher's wall clock.
 
 use crate::rtp_time::RtpTime;
-use rules::arrivals::ArrivalFloor;
+use rules::arrivals::{ArrivalFloor, LATE_NS};
 use rules::time::{Mono, ticks_to_ns};
 
 /// A moment in microseconds on one of the two clocks.
@@ -14,8 +14,6 @@ const MAX_AGE: Micros = 10_000_000;
 const MAX_AHEAD: Micros = 1_000_000;
 /// A change beyond this is the publisher setting its clock, not jitter or drift.
 const CLOCK_STEP: Micros = 5_000_000;
-/// A packet that would come further from the fastest ones than this shows that the RTP clock was restarted.
-const RESTARTED_NS: std::ops::RangeInclusive<i64> = -500_000_000..=4_000_000_000;
 /// How fast the offset follows a publisher whose clock is slow, in microseconds per report (about one a second).
 const FOLLOW_PER_REPORT: Micros = 200;
 
@@ -56,7 +54,7 @@ impl StreamClock {
         let media_ns = ticks_to_ns(time as i64, self.rate);
         let arrival = Mono(arrival.saturating_mul(1_000));
         let base = arrival.0.saturating_sub(media_ns);
-        if self.arrivals.floor().is_some_and(|floor| !RESTARTED_NS.contains(&base.saturating_sub(floor))) {
+        if self.arrivals.floor().is_some_and(|floor| !LATE_NS.contains(&base.saturating_sub(floor))) {
             self.arrivals = ArrivalFloor::default();
         }
         self.arrivals.add(base, arrival);
